@@ -1,0 +1,171 @@
+//! What goes into an index and what comes out of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bailiwick_policy::{Label, LabelId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A document's id: what its owner calls it, 1 to 512 bytes without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct DocumentId(Arc<str>);
+
+impl DocumentId {
+    /// The longest id in bytes.
+    pub const MAX_BYTES: usize = 512;
+
+    /// # Errors
+    /// A sentence for the caller when the id is empty, too long, or holds a control character.
+    pub fn new(id: &str) -> Result<Self, String> {
+        if id.is_empty() {
+            return Err("a document id must not be empty".into());
+        }
+        if id.len() > Self::MAX_BYTES {
+            return Err(format!("a document id has at most {} bytes", Self::MAX_BYTES));
+        }
+        if id.chars().any(char::is_control) {
+            return Err("a document id must not hold control characters".into());
+        }
+        Ok(Self(id.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A chunk's id: its document's id and its place in the document, from 0.
+///
+/// Its text form is `<document id>#<n>`; its order is the tie-break of every ranking, so that
+/// equal scores rank alike whatever else the index holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkId {
+    /// The document.
+    pub document: DocumentId,
+    /// The place in the document, from 0.
+    pub n: u32,
+}
+
+impl fmt::Display for ChunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.document, self.n)
+    }
+}
+
+/// A document ready to be stored: labelled, split and embedded.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// Its id; a document with the same id is replaced.
+    pub id: DocumentId,
+    /// The whole text.
+    pub text: String,
+    /// What is shown with it: attributes, stamps, and whatever its owner sent.
+    pub metadata: Map<String, Value>,
+    /// What it takes to read it.
+    pub label: Label,
+    /// SHA-256 of what the owner sent, so that an unchanged document can be skipped.
+    pub content_hash: [u8; 32],
+    /// Its chunks, in order.
+    pub chunks: Vec<NewChunk>,
+}
+
+/// One chunk of a [`NewDocument`].
+#[derive(Clone, Debug)]
+pub struct NewChunk {
+    /// The passage.
+    pub text: String,
+    /// Its embedding, of unit length, with the index's number of dimensions.
+    pub vector: Vec<f32>,
+}
+
+/// A stored document, as its reader sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    /// Its id.
+    pub id: DocumentId,
+    /// The whole text.
+    pub text: String,
+    /// Attributes, stamps, and whatever its owner sent.
+    pub metadata: Map<String, Value>,
+}
+
+/// How the two rankings are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// BM25 and vectors, combined.
+    #[default]
+    Hybrid,
+    /// Vectors alone.
+    Dense,
+    /// BM25 alone.
+    Lexical,
+}
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The words, for BM25.
+    pub text: String,
+    /// Their embedding, of unit length; empty when `mode` is [`Mode::Lexical`].
+    pub vector: Vec<f32>,
+    /// The most hits wanted.
+    pub top_k: usize,
+    /// Which rankings are used.
+    pub mode: Mode,
+    /// The share of the dense score in a hybrid one, 0 to 1. It belongs to the embedder.
+    pub dense_weight: f32,
+}
+
+/// One passage that answers, from a document that the reader may read.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The chunk.
+    pub id: ChunkId,
+    /// The passage.
+    pub text: String,
+    /// Its document's metadata.
+    pub metadata: Map<String, Value>,
+    /// Its document's label.
+    pub label: LabelId,
+    /// Higher is better. Cosine for dense, BM25 for lexical, 0 to 1 for hybrid.
+    pub score: f32,
+}
+
+/// The answer to a [`Query`]: best first, ties by [`ChunkId`].
+#[derive(Clone, Debug, Default)]
+pub struct Hits {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// The state of the index that was searched.
+    pub revision: u64,
+}
+
+/// How much of the index one person may read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Size {
+    /// Labels that hold at least one chunk.
+    pub labels: usize,
+    /// Chunks.
+    pub chunks: u64,
+}
+
+/// What a write did. It is durable and searchable when this is returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// Documents written or removed.
+    pub documents: usize,
+    /// Chunks written or removed.
+    pub chunks: usize,
+    /// The index's revision after the write.
+    pub revision: u64,
+}
