@@ -1,0 +1,127 @@
+// A real, certified OpenID provider for the tests: panva's oidc-provider on a loopback port.
+//
+//   node oidc_provider.mjs --port 4000 --control 4001 --people people.toml
+//
+// People come from a JSON or TOML file: a map from account to claims, or `people = [...]` tables with
+// `name` and claims. Tests sign in through the provider's own login and consent forms.
+// The control port is for tests only: POST /rotate, /rotate?keep, /dark, /light, GET /stats.
+import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { parseArgs } from 'node:util'
+import Provider from 'oidc-provider'
+import { parse as parseToml } from 'smol-toml'
+
+const { values: options } = parseArgs({
+  options: {
+    port: { type: 'string' },
+    control: { type: 'string' },
+    people: { type: 'string' },
+    redirect: { type: 'string', default: 'http://127.0.0.1/callback' },
+  },
+})
+const issuer = `http://127.0.0.1:${options.port}`
+const claimNames = ['department', 'user_clearance', 'projects', 'roles']
+
+function readPeople(file) {
+  const text = readFileSync(file, 'utf8')
+  const parsed = file.endsWith('.toml') ? parseToml(text) : JSON.parse(text)
+  const list = parsed.people ?? parsed.person
+  if (!Array.isArray(list)) return parsed.people ?? parsed
+  return Object.fromEntries(list.map(({ name, sub, claims, ...rest }) => [sub ?? name, claims ?? rest]))
+}
+const people = readPeople(options.people)
+
+// Each resource is one way in which a token can be right or wrong for Bailiwick.
+const resources = {
+  'urn:bailiwick': { audience: 'bailiwick' },
+  'urn:bailiwick:es256': { audience: 'bailiwick', jwt: { sign: { alg: 'ES256' } } },
+  'urn:bailiwick:brief': { audience: 'bailiwick', accessTokenTTL: 2 },
+  'urn:elsewhere': { audience: 'elsewhere' },
+}
+
+let generation = 0
+function newKeys() {
+  generation += 1
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  return [
+    { ...rsa, use: 'sig', alg: 'RS256', kid: `rsa-${generation}` },
+    { ...ec, use: 'sig', alg: 'ES256', kid: `ec-${generation}` },
+  ]
+}
+
+// oidc-provider reads its keys once, so a rotation is a new instance behind the same port.
+let keys = newKeys()
+function newProvider() {
+  return new Provider(issuer, {
+    jwks: { keys },
+    cookies: { keys: ['only-for-tests'] },
+    clients: [
+      {
+        client_id: 'bailiwick-web',
+        application_type: 'native',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code'],
+        response_types: ['code'],
+        redirect_uris: [options.redirect],
+      },
+    ],
+    claims: { openid: ['sub'], profile: claimNames },
+    pkce: { required: () => true },
+    findAccount: (_ctx, id) =>
+      id in people ? { accountId: id, claims: () => ({ sub: id, ...people[id] }) } : undefined,
+    extraTokenClaims: (_ctx, token) => people[token.accountId],
+    features: {
+      devInteractions: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_ctx, resource) => ({
+          scope: 'ask',
+          accessTokenFormat: 'jwt',
+          accessTokenTTL: 3600,
+          jwt: { sign: { alg: 'RS256' } },
+          ...resources[resource],
+        }),
+      },
+    },
+  })
+}
+
+let handle = newProvider().callback()
+const stats = { jwks: 0, discovery: 0 }
+const server = createServer((request, response) => {
+  if (request.url === '/jwks') stats.jwks += 1
+  if (request.url.startsWith('/.well-known/')) stats.discovery += 1
+  handle(request, response)
+})
+const listen = () => new Promise((done) => server.listen(Number(options.port), '127.0.0.1', done))
+const goDark = () =>
+  new Promise((done) => {
+    server.close(done)
+    server.closeAllConnections()
+  })
+
+createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://control')
+  const act = {
+    'POST /rotate': () => {
+      keys = url.searchParams.has('keep') ? [...newKeys(), ...keys] : newKeys()
+      handle = newProvider().callback()
+    },
+    'POST /dark': goDark,
+    'POST /light': listen,
+    'GET /stats': () => {},
+  }[`${request.method} ${url.pathname}`]
+  if (!act) {
+    response.writeHead(404).end()
+    return
+  }
+  await act()
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ issuer, kids: keys.map((key) => key.kid), ...stats }))
+}).listen(Number(options.control), '127.0.0.1', async () => {
+  await listen()
+  console.log(`ready ${issuer}`)
+})
