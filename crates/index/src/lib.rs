@@ -1,1 +1,101 @@
 #![doc = include_str!("../README.md")]
+
+mod catalogue;
+mod dense;
+mod embedded;
+mod hybrid;
+mod lexical;
+mod rank;
+mod types;
+
+use async_trait::async_trait;
+use bailiwick_policy::{Bailiwick, Label, LabelTable};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+pub use embedded::{EmbeddedIndex, Options};
+pub use types::{
+    ChunkId, Document, DocumentId, Hit, Hits, Mode, NewChunk, NewDocument, Query, Receipt, Size,
+};
+
+/// Documents and their chunks, searched within a bailiwick.
+///
+/// Every method that reads takes a [`Bailiwick`], and its result is what an index would give that
+/// holds only the documents inside: ids, order, scores and counts.
+#[async_trait]
+pub trait Index: Send + Sync + std::fmt::Debug {
+    /// The labels that documents here have or had.
+    fn labels(&self) -> &LabelTable;
+
+    /// Counts the writes; a larger number is a later state.
+    fn revision(&self) -> u64;
+
+    /// The best `query.top_k` chunks inside the bailiwick, ties by chunk id.
+    async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError>;
+
+    /// The document, or none, whether it is outside the bailiwick or does not exist.
+    async fn document(
+        &self,
+        id: &DocumentId,
+        within: &Bailiwick,
+    ) -> Result<Option<Document>, IndexError>;
+
+    /// How much is inside the bailiwick.
+    async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError>;
+
+    /// Stores all of `documents` or none, replacing those with the same id. They are durable and
+    /// searchable when this returns.
+    async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError>;
+
+    /// Removes those that exist; the receipt counts them.
+    async fn remove(&self, ids: &[DocumentId]) -> Result<Receipt, IndexError>;
+
+    /// Gives a document new metadata and a new label; none when there is no such document.
+    async fn relabel(
+        &self,
+        id: &DocumentId,
+        metadata: Map<String, Value>,
+        label: Label,
+    ) -> Result<Option<Receipt>, IndexError>;
+
+    /// For a writer that sent them before: which of these documents are stored with this content
+    /// hash already.
+    async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError>;
+}
+
+/// Why the index cannot do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The database is damaged, missing or of another version.
+    #[error("the index in `{path}` cannot be used: {problem}")]
+    Unusable {
+        /// The file.
+        path: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A vector of the wrong length was given.
+    #[error("a vector has {found} dimensions; this index holds vectors of {expected}")]
+    Dimensions {
+        /// What the index holds.
+        expected: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// The catalogue failed.
+    #[error("the index's database failed")]
+    Catalogue(#[from] rusqlite::Error),
+    /// The lexical index failed.
+    #[error("the lexical index failed")]
+    Lexical(#[from] tantivy::TantivyError),
+    /// A file could not be read or written.
+    #[error("the index's files cannot be read or written")]
+    Io(#[from] std::io::Error),
+    /// A stored value is not what was written.
+    #[error("a stored value is damaged: {0}")]
+    Damaged(String),
+    /// A search or a write was interrupted by a fault of its own.
+    #[error("the index's worker stopped: {0}")]
+    Stopped(String),
+}

@@ -1,1 +1,22 @@
 #![doc = include_str!("../README.md")]
+
+mod bailiwick;
+mod cases;
+mod claim;
+mod condition;
+mod explain;
+mod label;
+mod narrow;
+mod policy;
+mod rules;
+mod schema;
+mod value;
+
+pub use bailiwick::Bailiwick;
+pub use cases::{Case, CaseResult, CasesError, Expected, parse_cases, run_cases};
+pub use explain::{Explanation, Step};
+pub use label::{Label, LabelId, LabelTable};
+pub use narrow::{Narrowing, NarrowingError};
+pub use policy::{Policy, PolicyError};
+pub use rules::{GroupConfig, PolicyConfig, RuleConfig, RulesError};
+pub use schema::{Attribute, AttributeConfig, LabelError, Schema, SchemaError};

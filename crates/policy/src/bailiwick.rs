@@ -1,0 +1,99 @@
+//! The set of labels that one person may read.
+
+use std::sync::Arc;
+
+use crate::label::LabelId;
+use crate::policy::Revision;
+
+/// The labels that one person may read, now. Only [`Policy::decide`](crate::Policy::decide) makes
+/// one, and [`Bailiwick::narrow`] makes it smaller.
+///
+/// A label that appeared after the decision is outside it.
+#[derive(Clone, Debug)]
+pub struct Bailiwick {
+    /// One bit a label, by number.
+    permitted: Vec<u64>,
+    /// How many labels were decided.
+    decided: usize,
+    labels: usize,
+    revision: Arc<Revision>,
+}
+
+impl Bailiwick {
+    pub(crate) fn empty(revision: Arc<Revision>) -> Self {
+        Self {
+            permitted: Vec::new(),
+            decided: 0,
+            labels: 0,
+            revision,
+        }
+    }
+
+    /// Adds the decision on the next label.
+    pub(crate) fn decide_next(&mut self, allowed: bool) {
+        let bit = self.decided % 64;
+        if bit == 0 {
+            self.permitted.push(0);
+        }
+        if let Some(word) = self.permitted.last_mut()
+            && allowed
+        {
+            *word |= 1 << bit;
+            self.labels += 1;
+        }
+        self.decided += 1;
+    }
+
+    pub(crate) fn decided(&self) -> usize {
+        self.decided
+    }
+
+    /// Whether documents with this label may be read.
+    #[inline]
+    pub fn contains(&self, label: LabelId) -> bool {
+        let place = label.place();
+        self.permitted
+            .get(place / 64)
+            .is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    /// The permitted labels, in order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = LabelId> + '_ {
+        self.permitted.iter().zip(0_u32..).flat_map(|(word, n)| {
+            let mut word = *word;
+            std::iter::from_fn(move || {
+                if word == 0 {
+                    return None;
+                }
+                let bit = word.trailing_zeros();
+                word &= word - 1;
+                Some(LabelId::from_u32(n * 64 + bit))
+            })
+        })
+    }
+
+    /// How many labels are permitted, whether or not a document has them now.
+    pub fn label_count(&self) -> usize {
+        self.labels
+    }
+
+    /// Whether nothing is permitted.
+    pub fn is_empty(&self) -> bool {
+        self.labels == 0
+    }
+
+    /// The revision of the policy that decided, 16 hexadecimal digits.
+    pub fn policy_revision(&self) -> &str {
+        self.revision.as_str()
+    }
+
+    /// The part of it for which `keep` holds.
+    pub(crate) fn filtered(&self, keep: impl Fn(LabelId) -> bool) -> Self {
+        let mut smaller = Self::empty(Arc::clone(&self.revision));
+        for place in 0..self.decided {
+            let label = LabelId::from_u32(u32::try_from(place).unwrap_or(u32::MAX));
+            smaller.decide_next(self.contains(label) && keep(label));
+        }
+        smaller
+    }
+}

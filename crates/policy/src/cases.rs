@@ -1,0 +1,93 @@
+//! Tables of (claims, document, expected) that a policy is tested with.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use thiserror::Error;
+
+use crate::explain::Explanation;
+use crate::policy::Policy;
+
+/// One row of the table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// The claims of a token.
+    #[serde(default)]
+    pub claims: Map<String, Json>,
+    /// The metadata of a document.
+    #[serde(default)]
+    pub document: Map<String, Json>,
+    /// What must come out.
+    pub expect: Expected,
+}
+
+/// What a case expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expected {
+    /// The person may read the document.
+    Allow,
+    /// She may not, or the document would be refused at ingestion.
+    Deny,
+}
+
+/// What came out of a case.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseResult {
+    /// The case's name.
+    pub name: String,
+    /// Whether what was expected came out.
+    pub passed: bool,
+    /// What was expected.
+    pub expected: Expected,
+    /// Why the other thing came out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
+    /// Why the document has no label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// Why a table cannot be read.
+#[derive(Debug, Error)]
+#[error("the table of cases cannot be read: {0}")]
+pub struct CasesError(#[from] serde_json::Error);
+
+/// Reads a table: `{"case": [{"name", "claims", "document", "expect"}]}`, from whatever format.
+///
+/// # Errors
+/// When a member is unknown, missing or of the wrong type.
+pub fn parse_cases(table: Json) -> Result<Vec<Case>, CasesError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        case: Vec<Case>,
+    }
+    let table: Table = serde_json::from_value(table)?;
+    Ok(table.case)
+}
+
+/// Decides every case.
+pub fn run_cases(policy: &Policy, cases: &[Case]) -> Vec<CaseResult> {
+    cases.iter().map(|case| run(policy, case)).collect()
+}
+
+fn run(policy: &Policy, case: &Case) -> CaseResult {
+    let (allowed, explanation, refused) = match policy.schema().label(&case.document) {
+        Ok(label) => {
+            let explanation = policy.explain(&case.claims, &label);
+            (explanation.allowed, Some(explanation), None)
+        }
+        Err(error) => (false, None, Some(error.to_string())),
+    };
+    let passed = allowed == (case.expect == Expected::Allow);
+    CaseResult {
+        name: case.name.clone(),
+        passed,
+        expected: case.expect,
+        explanation: explanation.filter(|_| !passed),
+        refused,
+    }
+}

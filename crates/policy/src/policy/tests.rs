@@ -1,0 +1,446 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{AttributeConfig, Label, Narrowing};
+
+const DEPARTMENTS: [&str; 4] = ["engineering", "sales", "hr", "eng"];
+const LEVELS: [&str; 3] = ["Public", "Internal", "Secret"];
+
+fn schema() -> Arc<Schema> {
+    let attributes: Vec<AttributeConfig> = serde_json::from_value(json!([
+        {"name": "department", "type": "keyword"},
+        {"name": "clearance", "type": "level", "levels": LEVELS},
+        {"name": "project", "type": "keyword", "optional": true},
+        {"name": "groups", "type": "keyword", "optional": true, "multiple": true},
+        {"name": "year", "type": "integer", "optional": true},
+    ]))
+    .unwrap();
+    Arc::new(Schema::new(&attributes).unwrap())
+}
+
+fn policy(rules: Json) -> Policy {
+    Policy::new(&serde_json::from_value(rules).unwrap(), schema()).unwrap()
+}
+
+fn label(document: Json) -> Label {
+    schema().label(document.as_object().unwrap()).unwrap()
+}
+
+fn allows(policy: &Policy, claims: Json, document: Json) -> bool {
+    policy
+        .explain(claims.as_object().unwrap(), &label(document))
+        .allowed
+}
+
+fn one_rule(op: &str, attribute: &str) -> Policy {
+    policy(json!({"rule": [{"attribute": attribute, "op": op, "claim": "c"}]}))
+}
+
+/// Each row: operator, attribute, claim, document's value, allowed.
+#[test]
+fn operators_mean_what_the_readme_says() {
+    let rows = [
+        (
+            "in",
+            "department",
+            json!(["sales", "hr"]),
+            json!("hr"),
+            true,
+        ),
+        ("in", "department", json!("hr"), json!("hr"), true),
+        ("in", "department", json!("HR"), json!("hr"), false),
+        ("in", "department", json!("*"), json!("hr"), false),
+        ("eq", "department", json!("hr"), json!("hr"), true),
+        ("eq", "groups", json!(["b", "a"]), json!(["a", "b"]), true),
+        ("eq", "groups", json!(["a"]), json!(["a", "b"]), false),
+        ("any", "groups", json!(["a", "x"]), json!(["a", "b"]), true),
+        ("any", "groups", json!(["x"]), json!(["a", "b"]), false),
+        (
+            "all",
+            "groups",
+            json!(["a", "b", "c"]),
+            json!(["a", "b"]),
+            true,
+        ),
+        ("all", "groups", json!(["a"]), json!(["a", "b"]), false),
+        (
+            "lte",
+            "clearance",
+            json!("Internal"),
+            json!("Internal"),
+            true,
+        ),
+        (
+            "lte",
+            "clearance",
+            json!("Internal"),
+            json!("Secret"),
+            false,
+        ),
+        ("lte", "clearance", json!(2), json!("1"), true),
+        ("lte", "clearance", json!("2"), json!("Secret"), false),
+        (
+            "lte",
+            "clearance",
+            json!(["Public", 3]),
+            json!("Secret"),
+            true,
+        ),
+        ("gte", "year", json!(2020), json!(2026), true),
+        ("gte", "year", json!("2020"), json!(9), false),
+        (
+            "prefix",
+            "department",
+            json!("eng"),
+            json!("engineering"),
+            true,
+        ),
+        (
+            "prefix",
+            "department",
+            json!("engineering"),
+            json!("eng"),
+            false,
+        ),
+    ];
+    for (op, attribute, claim, held, expected) in rows {
+        let mut document = json!({"department": "eng", "clearance": "Public"});
+        document[attribute] = held.clone();
+        let allowed = allows(&one_rule(op, attribute), json!({"c": claim}), document);
+        assert_eq!(
+            allowed, expected,
+            "{attribute} {op}: document {held}, claim {claim}"
+        );
+    }
+}
+
+#[test]
+fn unusable_claims_satisfy_neither_a_rule_nor_its_negation() {
+    let unusable = [
+        json!({}),
+        json!({"c": null}),
+        json!({"c": ""}),
+        json!({"c": []}),
+        json!({"c": {}}),
+        json!({"c": true}),
+        json!({"c": 3.5}),
+        json!({"c": -1}),
+        json!({"c": 4}),
+        json!({"c": " 3"}),
+        json!({"c": "03"}),
+        json!({"c": "0x3"}),
+        json!({"c": "３"}),
+        json!({"c": [1, "Nonsense"]}),
+        json!({"c": ["Secret", ["Public"]]}),
+        json!({"c": vec!["Secret"; 300]}),
+        json!({"c": "Secret", "_claim_names": {"c": "src1"}}),
+    ];
+    for claims in unusable {
+        for not in [false, true] {
+            let rule = json!({"attribute": "clearance", "op": "lte", "claim": "c", "not": not});
+            let policy = policy(json!({"rule": [rule]}));
+            let document = json!({"department": "hr", "clearance": "Public"});
+            assert!(
+                !allows(&policy, claims.clone(), document),
+                "not = {not}: {claims}"
+            );
+        }
+    }
+}
+
+#[test]
+fn groups_overage_is_never_no_groups() {
+    let policy = policy(json!({"rule": [
+        {"attribute": "groups", "op": "any", "claim": "groups", "absent": "deny"},
+    ]}));
+    let document = json!({"department": "hr", "clearance": 1, "groups": ["a"]});
+    assert!(allows(&policy, json!({"groups": ["a"]}), document.clone()));
+    assert!(!allows(
+        &policy,
+        json!({"groups": ["a"], "hasgroups": true}),
+        document
+    ));
+}
+
+#[test]
+fn absence_opens_nothing_unless_the_rule_says_so() {
+    let document = json!({"department": "hr", "clearance": "Public"});
+    let claims = json!({"c": ["x"]});
+    let rule = |extra: Json| {
+        let mut rule = json!({"attribute": "project", "op": "in", "claim": "c"});
+        rule.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        policy(json!({"rule": [rule]}))
+    };
+    assert!(!allows(&rule(json!({})), claims.clone(), document.clone()));
+    assert!(!allows(
+        &rule(json!({"not": true})),
+        claims.clone(),
+        document.clone()
+    ));
+    assert!(allows(
+        &rule(json!({"absent": "allow"})),
+        claims.clone(),
+        document.clone()
+    ));
+    let exists = policy(json!({"rule": [{"attribute": "project", "op": "exists", "not": true}]}));
+    assert!(!allows(&exists, claims, document));
+}
+
+#[test]
+fn empty_groups_and_an_empty_policy_allow_nobody() {
+    let document = json!({"department": "hr", "clearance": "Public"});
+    for rules in [
+        json!({}),
+        json!({"any": [{}]}),
+        json!({"all": [{}]}),
+        json!({"any": [{"not": true}]}),
+        json!({"rule": [{"attribute": "department", "op": "exists"}], "any": [{}]}),
+    ] {
+        assert!(
+            !allows(&policy(rules.clone()), json!({}), document.clone()),
+            "{rules}"
+        );
+    }
+}
+
+#[test]
+fn both_ways_of_writing_a_group_mean_the_same() {
+    let sales = json!({"attribute": "department", "op": "in", "claim": "d"});
+    let mine = json!({"attribute": "project", "op": "eq", "claim": "/nested/owner"});
+    let bare = policy(json!({"any": [sales, mine]}));
+    let grouped = policy(json!({"any": [{"rule": [sales, mine]}]}));
+    for (claims, expected) in [
+        (json!({"d": "sales"}), true),
+        (json!({"nested": {"owner": "ann"}}), true),
+        (json!({"d": "hr", "nested": {"owner": "bob"}}), false),
+    ] {
+        let document = json!({"department": "sales", "clearance": 1, "project": "ann"});
+        assert_eq!(allows(&bare, claims.clone(), document.clone()), expected);
+        assert_eq!(allows(&grouped, claims, document), expected);
+    }
+    let mixed = serde_json::from_value(json!({"any": [sales, {"rule": [mine]}]})).unwrap();
+    assert!(Policy::new(&mixed, schema()).is_err());
+}
+
+#[test]
+fn mistakes_in_rules_are_errors_that_name_their_place() {
+    let mistakes = [
+        (
+            json!({"attribute": "colour", "op": "in", "claim": "c"}),
+            "colour",
+        ),
+        (
+            json!({"attribute": "department", "op": "like", "claim": "c"}),
+            "like",
+        ),
+        (
+            json!({"attribute": "department", "op": "lte", "claim": "c"}),
+            "order",
+        ),
+        (
+            json!({"attribute": "groups", "op": "in", "claim": "c"}),
+            "list",
+        ),
+        (json!({"attribute": "department", "op": "in"}), "claim"),
+        (
+            json!({"attribute": "department", "op": "exists", "claim": "c"}),
+            "exists",
+        ),
+    ];
+    for (rule, word) in mistakes {
+        let config = serde_json::from_value(json!({"rule": [rule]})).unwrap();
+        let error = Policy::new(&config, schema()).unwrap_err().to_string();
+        assert!(
+            error.contains("policy.rule[0]") && error.contains(word),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn documents_without_a_right_label_are_refused() {
+    for document in [
+        json!({"clearance": "Public"}),
+        json!({"department": "hr"}),
+        json!({"department": "hr", "clearance": "public"}),
+        json!({"department": "hr", "clearance": "Cosmic"}),
+        json!({"department": "hr", "clearance": ["Public"]}),
+        json!({"department": ["hr", "sales"], "clearance": "Public"}),
+        json!({"department": "", "clearance": "Public"}),
+        json!({"department": 7, "clearance": "Public"}),
+        json!({"department": "hr", "clearance": "Public", "year": "soon"}),
+        json!({"department": "hr", "clearance": "Public", "groups": ["a", 1]}),
+    ] {
+        assert!(
+            schema().label(document.as_object().unwrap()).is_err(),
+            "{document}"
+        );
+    }
+}
+
+#[test]
+fn the_quarantine_label_stays_shut() {
+    let everything = policy(json!({"rule": [
+        {"attribute": "project", "op": "in", "claim": "c", "absent": "allow"},
+    ]}));
+    let table = LabelTable::default();
+    let open = table.intern(&label(json!({"department": "hr", "clearance": 1})));
+    let shut = table.intern(&Label::quarantine());
+    let bailiwick = everything.decide_raw(&Map::new(), &table);
+    assert!(bailiwick.contains(open) && !bailiwick.contains(shut));
+    assert!(
+        !everything
+            .explain(&Map::new(), &Label::quarantine())
+            .allowed
+    );
+}
+
+#[test]
+fn a_least_upper_bound_is_the_highest_level_and_all_keywords() {
+    let labels = [
+        label(json!({"department": "sales", "clearance": "Secret"})),
+        label(json!({"department": "hr", "clearance": "Public", "groups": ["b", "a"]})),
+    ];
+    assert_eq!(
+        schema().least_upper_bound(&labels),
+        json!({"department": ["hr", "sales"], "clearance": "Secret", "groups": ["a", "b"]})
+    );
+}
+
+fn documents() -> impl Strategy<Value = Json> {
+    let optional = |values: &'static [&'static str]| prop::option::of(prop::sample::select(values));
+    (
+        prop::sample::select(&DEPARTMENTS[..]),
+        prop::sample::select(&LEVELS[..]),
+        optional(&["phoenix", "atlas"]),
+        prop::option::of(prop::sample::subsequence(vec!["a", "b", "c"], 0..=3)),
+    )
+        .prop_map(|(department, clearance, project, groups)| {
+            json!({"department": department, "clearance": clearance, "project": project,
+                   "groups": groups})
+        })
+}
+
+fn claims() -> impl Strategy<Value = Json> {
+    let value = prop_oneof![
+        prop::sample::select(vec![
+            json!("hr"),
+            json!("sales"),
+            json!("Secret"),
+            json!(2),
+            json!("a")
+        ]),
+        prop::collection::vec(
+            prop::sample::select(vec!["hr", "eng", "phoenix", "a", "b"]),
+            0..3
+        )
+        .prop_map(|values| json!(values)),
+        Just(Json::Null),
+    ];
+    prop::collection::hash_map("[cde]", value, 0..3).prop_map(|claims| json!(claims))
+}
+
+fn groups() -> impl Strategy<Value = Json> {
+    let rule = (
+        prop::sample::select(vec![
+            ("in", "department"),
+            ("prefix", "department"),
+            ("lte", "clearance"),
+            ("gte", "clearance"),
+            ("in", "project"),
+            ("any", "groups"),
+            ("all", "groups"),
+        ]),
+        "[cde]",
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|((op, attribute), claim, not, allow)| {
+            let absent = if allow { "allow" } else { "deny" };
+            json!({"attribute": attribute, "op": op, "claim": claim, "not": not, "absent": absent})
+        });
+    let rules = prop::collection::vec(rule, 0..3);
+    let leaf = rules.clone().prop_map(|rules| json!({"rule": rules}));
+    leaf.prop_recursive(3, 12, 3, move |inner| {
+        (
+            rules.clone(),
+            prop::collection::vec(inner.clone(), 0..2),
+            prop::collection::vec(inner, 0..2),
+            any::<bool>(),
+        )
+            .prop_map(
+                |(rule, any, all, not)| json!({"rule": rule, "any": any, "all": all, "not": not}),
+            )
+    })
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    groups().prop_map(|mut group| {
+        group.as_object_mut().unwrap().remove("not");
+        policy(group)
+    })
+}
+
+proptest! {
+    /// The columns that decide quickly and the walk that explains are two implementations of one
+    /// meaning.
+    #[test]
+    fn deciding_and_explaining_agree(
+        policy in policies(),
+        claims in claims(),
+        documents in prop::collection::vec(documents(), 1..40),
+        early in 0_usize..40,
+    ) {
+        let claims = claims.as_object().unwrap();
+        let table = LabelTable::default();
+        for document in documents.iter().take(early) {
+            table.intern(&label(document.clone()));
+        }
+        policy.decide_raw(claims, &table);
+        for document in &documents {
+            table.intern(&label(document.clone()));
+        }
+        let bailiwick = policy.decide_raw(claims, &table);
+        for document in &documents {
+            let label = label(document.clone());
+            let id = table.find(&label).unwrap();
+            prop_assert_eq!(bailiwick.contains(id), policy.explain(claims, &label).allowed);
+        }
+        prop_assert_eq!(bailiwick.iter().count(), bailiwick.label_count());
+        prop_assert!(bailiwick.iter().all(|id| bailiwick.contains(id)));
+    }
+
+    #[test]
+    fn narrowing_only_narrows(
+        policy in policies(),
+        claims in claims(),
+        documents in prop::collection::vec(documents(), 1..20),
+        departments in prop::sample::subsequence(&DEPARTMENTS[..], 1..=4),
+        highest in prop::sample::select(&LEVELS[..]),
+    ) {
+        let table = LabelTable::default();
+        for document in &documents {
+            table.intern(&label(document.clone()));
+        }
+        let wanted = json!({"department": departments, "clearance": {"lte": highest}});
+        let wanted = Narrowing::new(&schema(), &wanted).unwrap();
+        let whole = policy.decide_raw(claims.as_object().unwrap(), &table);
+        let part = whole.narrow(&wanted, &table);
+        prop_assert!(part.iter().all(|id| whole.contains(id)));
+        for id in part.iter() {
+            let described = schema().describe(&table.label(id).unwrap());
+            prop_assert!(departments.iter().any(|department| described["department"] == *department));
+        }
+    }
+
+    /// What a document is stored as reads back as the same label.
+    #[test]
+    fn labels_survive_their_description(document in documents()) {
+        let label = label(document);
+        let described = schema().describe(&label);
+        prop_assert_eq!(schema().label(described.as_object().unwrap()), Ok(label));
+    }
+}

@@ -1,0 +1,293 @@
+//! The rule language: what is written, and the expression that it means.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::claim::ClaimPath;
+use crate::condition::Operator;
+use crate::schema::Schema;
+
+/// The deepest nesting of groups.
+const MAX_DEPTH: usize = 32;
+
+/// `[policy]` of the configuration.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Which engine decides. Default: `rules`, the only one in this version.
+    #[serde(default = "rules_engine")]
+    pub engine: String,
+    /// Rules that must all hold.
+    #[serde(default)]
+    pub rule: Vec<RuleConfig>,
+    /// Groups of which at least one member must hold.
+    #[serde(default)]
+    pub any: Vec<MemberConfig>,
+    /// Groups of which every member must hold.
+    #[serde(default)]
+    pub all: Vec<MemberConfig>,
+}
+
+fn rules_engine() -> String {
+    "rules".into()
+}
+
+/// One rule: attribute, operator, claim.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfig {
+    /// The attribute's name.
+    pub attribute: String,
+    /// `eq`, `in`, `any`, `all`, `lte`, `gte`, `prefix` or `exists`.
+    pub op: String,
+    /// The claim: a member of the token, or a JSON Pointer when it starts with `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// What becomes of a document without the attribute: `allow` or `deny`. Default: `deny`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Absent>,
+    /// Turns the rule round. A missing attribute or claim stays a refusal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not: bool,
+}
+
+/// A group of rules and groups.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupConfig {
+    /// Rules of the group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rule: Vec<RuleConfig>,
+    /// Groups within it of which at least one member must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any: Vec<MemberConfig>,
+    /// Groups within it of which every member must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub all: Vec<MemberConfig>,
+    /// Turns the group round.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not: bool,
+}
+
+/// One table under `any` or `all`: a rule of the group, or a group with tables of its own.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum MemberConfig {
+    /// All the rules that stand directly under one `any` or `all` make one group together.
+    Rule(RuleConfig),
+    /// A group by itself.
+    Group(GroupConfig),
+}
+
+impl<'de> Deserialize<'de> for MemberConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        // An untagged enum would hide which key is wrong, so the shape is told by `attribute`.
+        let members = serde_json::Map::deserialize(deserializer)?;
+        let is_rule = members.contains_key("attribute");
+        let value = serde_json::Value::Object(members);
+        if is_rule {
+            serde_json::from_value(value)
+                .map(Self::Rule)
+                .map_err(D::Error::custom)
+        } else {
+            serde_json::from_value(value)
+                .map(Self::Group)
+                .map_err(D::Error::custom)
+        }
+    }
+}
+
+/// What becomes of a document that lacks the attribute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Absent {
+    /// The rule holds.
+    Allow,
+    /// The rule does not hold, and its negation does not either.
+    #[default]
+    Deny,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Why the rules mean nothing.
+#[derive(Debug, Error)]
+#[error("{place}: {problem}")]
+pub struct RulesError {
+    place: String,
+    problem: String,
+}
+
+/// What a policy means.
+#[derive(Clone, Debug)]
+pub(crate) enum Expression {
+    Rule(Rule),
+    Any(Vec<Expression>),
+    All(Vec<Expression>),
+    Not(Box<Expression>),
+}
+
+/// A rule whose names are resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// Where it is written, such as `policy.any[0].rule[1]`.
+    pub(crate) place: String,
+    pub(crate) attribute: usize,
+    pub(crate) operator: Operator,
+    /// Index into [`Rules::claims`]; none for `exists`.
+    pub(crate) claim: Option<usize>,
+    pub(crate) absent: Absent,
+}
+
+/// A policy ready to be evaluated.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) expression: Expression,
+    /// Each claim that some rule reads, with the attribute whose type it is read as.
+    pub(crate) claims: Vec<(ClaimPath, usize)>,
+}
+
+impl Rules {
+    pub(crate) fn compile(config: &PolicyConfig, schema: &Schema) -> Result<Self, RulesError> {
+        let mut compiler = Compiler {
+            schema,
+            claims: Vec::new(),
+        };
+        let group = GroupConfig {
+            rule: config.rule.clone(),
+            any: config.any.clone(),
+            all: config.all.clone(),
+            not: false,
+        };
+        let members = compiler.members(&group, "policy", 0)?;
+        Ok(Self {
+            expression: Expression::All(members),
+            claims: compiler.claims,
+        })
+    }
+}
+
+struct Compiler<'a> {
+    schema: &'a Schema,
+    claims: Vec<(ClaimPath, usize)>,
+}
+
+impl Compiler<'_> {
+    /// The rules and groups that stand in one table.
+    fn members(
+        &mut self,
+        group: &GroupConfig,
+        place: &str,
+        depth: usize,
+    ) -> Result<Vec<Expression>, RulesError> {
+        if depth > MAX_DEPTH {
+            return Err(error(place, format!("groups nest deeper than {MAX_DEPTH}")));
+        }
+        let mut members = Vec::new();
+        for (n, rule) in group.rule.iter().enumerate() {
+            members.push(self.rule(rule, format!("{place}.rule[{n}]"))?);
+        }
+        let any = self.groups(&group.any, &format!("{place}.any"), depth, Expression::Any)?;
+        let all = self.groups(&group.all, &format!("{place}.all"), depth, Expression::All)?;
+        members.extend(any);
+        members.extend(all);
+        Ok(members)
+    }
+
+    /// The tables under one `any` or `all`: bare rules make one group, groups stand for themselves.
+    fn groups(
+        &mut self,
+        configured: &[MemberConfig],
+        place: &str,
+        depth: usize,
+        join: fn(Vec<Expression>) -> Expression,
+    ) -> Result<Vec<Expression>, RulesError> {
+        let mut bare = Vec::new();
+        let mut groups = Vec::new();
+        for (n, member) in configured.iter().enumerate() {
+            let place = format!("{place}[{n}]");
+            match member {
+                MemberConfig::Rule(rule) => bare.push(self.rule(rule, place)?),
+                MemberConfig::Group(group) => {
+                    let joined = join(self.members(group, &place, depth + 1)?);
+                    groups.push(negated(joined, group.not));
+                }
+            }
+        }
+        match (bare.is_empty(), groups.is_empty()) {
+            (false, false) => Err(error(
+                place,
+                "holds rules and groups side by side; write the rules as `rule` of a group".into(),
+            )),
+            (false, true) => Ok(vec![join(bare)]),
+            (true, _) => Ok(groups),
+        }
+    }
+
+    fn rule(&mut self, config: &RuleConfig, place: String) -> Result<Expression, RulesError> {
+        let (attribute, described) = self.schema.find(&config.attribute).ok_or_else(|| {
+            let names: Vec<_> = self.schema.attributes().iter().map(|a| a.name()).collect();
+            let known = names.join(", ");
+            error(
+                &place,
+                format!("attribute `{}` is not one of {known}", config.attribute),
+            )
+        })?;
+        let operator = Operator::parse(&config.op)
+            .and_then(|operator| operator.check(described).map(|()| operator))
+            .map_err(|problem| error(&place, format!("op: {problem}")))?;
+        let claim = match (&config.claim, operator) {
+            (None, Operator::Exists) => None,
+            (Some(path), operator) if operator != Operator::Exists && !path.is_empty() => {
+                Some(self.claim(ClaimPath::new(path), attribute))
+            }
+            (Some(_), Operator::Exists) => {
+                return Err(error(
+                    &place,
+                    "`exists` reads no claim; leave it out".into(),
+                ));
+            }
+            _ => return Err(error(&place, "a `claim` is missing".into())),
+        };
+        let absent = config.absent.unwrap_or_default();
+        let rule = Rule {
+            place,
+            attribute,
+            operator,
+            claim,
+            absent,
+        };
+        Ok(negated(Expression::Rule(rule), config.not))
+    }
+
+    fn claim(&mut self, path: ClaimPath, attribute: usize) -> usize {
+        let read = (path, attribute);
+        if let Some(known) = self.claims.iter().position(|claim| *claim == read) {
+            return known;
+        }
+        self.claims.push(read);
+        self.claims.len() - 1
+    }
+}
+
+fn negated(expression: Expression, not: bool) -> Expression {
+    if not {
+        Expression::Not(Box::new(expression))
+    } else {
+        expression
+    }
+}
+
+fn error(place: &str, problem: String) -> RulesError {
+    RulesError {
+        place: place.to_owned(),
+        problem,
+    }
+}

@@ -1,0 +1,313 @@
+//! What a label is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Map, Value as Json};
+use thiserror::Error;
+
+use crate::label::Label;
+use crate::value::{Held, Kind, MAX_VALUES, Scalar};
+
+/// One `[[attribute]]` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeConfig {
+    /// The metadata key under which documents carry it.
+    pub name: String,
+    /// `keyword`, `integer` or `level`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For `level`: the names, low to high. The numbers 1 to n mean the same.
+    #[serde(default)]
+    pub levels: Vec<String>,
+    /// For `level`: other spellings, such as `RESTRICTED = "Restricted"`. Default: none, because
+    /// an unknown spelling must not be guessed.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, String>,
+    /// Whether a document may lack it. Default: no, and such a document is refused.
+    #[serde(default)]
+    pub optional: bool,
+    /// Whether it holds a list. Default: no.
+    #[serde(default)]
+    pub multiple: bool,
+    /// Other metadata keys or record fields that carry it, tried in order after `name`.
+    #[serde(default)]
+    pub from: Vec<String>,
+}
+
+/// One security property of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    name: Box<str>,
+    sources: Vec<Box<str>>,
+    pub(crate) kind: Kind,
+    pub(crate) optional: bool,
+    pub(crate) multiple: bool,
+}
+
+impl Attribute {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The metadata keys and record fields that carry it: its name, then its configured `from`.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.name).chain(self.sources.iter().map(AsRef::as_ref))
+    }
+
+    /// Reads what a document holds; `Ok(None)` when it holds nothing.
+    fn held(&self, json: &Json) -> Result<Option<Held>, String> {
+        match json {
+            Json::Null => Ok(None),
+            Json::Array(values) if !self.multiple => Err(format!(
+                "holds a list of {}; only an attribute with `multiple = true` may",
+                values.len()
+            )),
+            Json::Array(values) if values.is_empty() => Ok(None),
+            Json::Array(values) if values.len() > MAX_VALUES => {
+                Err(format!("holds more than {MAX_VALUES} values"))
+            }
+            Json::Array(values) => {
+                let values: BTreeSet<Scalar> = values
+                    .iter()
+                    .map(|value| self.scalar(value))
+                    .collect::<Result<_, _>>()?;
+                Ok(Some(Held::Many(values.into_iter().collect())))
+            }
+            value if self.multiple => Ok(Some(Held::Many([self.scalar(value)?].into()))),
+            value => Ok(Some(Held::One(self.scalar(value)?))),
+        }
+    }
+
+    fn scalar(&self, json: &Json) -> Result<Scalar, String> {
+        self.kind.scalar(json).ok_or_else(|| match &self.kind {
+            Kind::Keyword => format!("holds {json}, which is not a non-empty text"),
+            Kind::Integer => format!("holds {json}, which is not an integer"),
+            Kind::Level { names, .. } => {
+                format!("holds {json}, which is not one of {}", names.join(", "))
+            }
+        })
+    }
+}
+
+/// The attributes that make a label, in the order of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    attributes: Vec<Attribute>,
+}
+
+/// Why the `[[attribute]]` tables make no schema.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SchemaError {
+    /// There is none.
+    #[error("no [[attribute]] is configured; without one no document can be labelled")]
+    Empty,
+    /// One of them is wrong.
+    #[error("attribute `{name}`: {problem}")]
+    Attribute {
+        /// Its name.
+        name: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+/// Why a document has no label, and therefore is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LabelError {
+    /// A required attribute is not there.
+    #[error("attribute `{attribute}` is missing; add it, or make it `optional` in the schema")]
+    Missing {
+        /// Its name.
+        attribute: String,
+    },
+    /// An attribute holds what its type does not allow.
+    #[error("attribute `{attribute}` {problem}")]
+    Invalid {
+        /// Its name.
+        attribute: String,
+        /// What it holds, and what would be right.
+        problem: String,
+    },
+}
+
+impl Schema {
+    /// Makes the schema of a configuration.
+    ///
+    /// # Errors
+    /// When an attribute is named twice, has an unknown type, or levels that do not fit it.
+    pub fn new(configured: &[AttributeConfig]) -> Result<Self, SchemaError> {
+        if configured.is_empty() {
+            return Err(SchemaError::Empty);
+        }
+        let mut seen = BTreeSet::new();
+        let attributes = configured
+            .iter()
+            .map(|config| {
+                attribute(config, &mut seen).map_err(|problem| SchemaError::Attribute {
+                    name: config.name.clone(),
+                    problem,
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { attributes })
+    }
+
+    /// The attributes, in the order of the configuration.
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
+        self.attributes
+            .iter()
+            .enumerate()
+            .find(|(_, attribute)| &*attribute.name == name)
+    }
+
+    /// The label of a document with this metadata.
+    ///
+    /// # Errors
+    /// When a required attribute is missing or any attribute holds what its type does not allow.
+    pub fn label(&self, metadata: &Map<String, Json>) -> Result<Label, LabelError> {
+        let values = self.attributes.iter().map(|attribute| {
+            let found = attribute.sources().find_map(|source| metadata.get(source));
+            let held = attribute
+                .held(found.unwrap_or(&Json::Null))
+                .map_err(|problem| LabelError::Invalid {
+                    attribute: attribute.name().to_owned(),
+                    problem,
+                })?;
+            if held.is_none() && !attribute.optional {
+                return Err(LabelError::Missing {
+                    attribute: attribute.name().to_owned(),
+                });
+            }
+            Ok(held)
+        });
+        Ok(Label::of(values.collect::<Result<_, _>>()?))
+    }
+
+    /// The label in words: attribute names and values, `null` for quarantine.
+    pub fn describe(&self, label: &Label) -> Json {
+        let Some(values) = label.values() else {
+            return Json::Null;
+        };
+        let mut described = Map::new();
+        for (attribute, held) in self.attributes.iter().zip(values) {
+            let Some(held) = held else { continue };
+            described.insert(attribute.name.to_string(), self.held_json(attribute, held));
+        }
+        Json::Object(described)
+    }
+
+    pub(crate) fn held_json(&self, attribute: &Attribute, held: &Held) -> Json {
+        match held {
+            Held::One(value) => attribute.kind.json(value),
+            Held::Many(values) => values
+                .iter()
+                .map(|value| attribute.kind.json(value))
+                .collect(),
+        }
+    }
+
+    /// The least label that is as secret as all of `labels`: the highest of ordered attributes,
+    /// and every value of the others, sorted (Denning's lattice, doi:10.1145/360051.360056).
+    pub fn least_upper_bound<'a>(&self, labels: impl IntoIterator<Item = &'a Label>) -> Json {
+        let mut joined: Vec<BTreeSet<&Scalar>> = vec![BTreeSet::new(); self.attributes.len()];
+        for values in labels.into_iter().filter_map(Label::values) {
+            for (bound, held) in joined.iter_mut().zip(values) {
+                bound.extend(held.iter().flat_map(Held::as_slice));
+            }
+        }
+        let bound = self
+            .attributes
+            .iter()
+            .zip(joined)
+            .filter(|(_, values)| !values.is_empty());
+        bound
+            .map(|(attribute, values)| {
+                let json = match values.last() {
+                    Some(highest) if attribute.kind.is_ordered() => attribute.kind.json(highest),
+                    _ => values
+                        .iter()
+                        .map(|value| attribute.kind.json(value))
+                        .collect(),
+                };
+                (attribute.name.to_string(), json)
+            })
+            .collect::<Map<_, _>>()
+            .into()
+    }
+}
+
+fn attribute(config: &AttributeConfig, seen: &mut BTreeSet<String>) -> Result<Attribute, String> {
+    if config.name.is_empty() || config.name.starts_with('/') {
+        return Err("a name must not be empty or start with `/`".into());
+    }
+    for name in std::iter::once(&config.name).chain(&config.from) {
+        if !seen.insert(name.clone()) {
+            return Err(format!("`{name}` already names an attribute"));
+        }
+    }
+    let kind = match config.kind.as_str() {
+        "keyword" => Kind::Keyword,
+        "integer" => Kind::Integer,
+        "level" => level(config)?,
+        other => {
+            return Err(format!(
+                "type `{other}` is not one of keyword, integer, level"
+            ));
+        }
+    };
+    let names_levels = !config.levels.is_empty() || !config.aliases.is_empty();
+    if names_levels && !matches!(kind, Kind::Level { .. }) {
+        return Err("only an attribute of type `level` has `levels` and `aliases`".into());
+    }
+    Ok(Attribute {
+        name: config.name.as_str().into(),
+        sources: config
+            .from
+            .iter()
+            .map(|source| source.as_str().into())
+            .collect(),
+        kind,
+        optional: config.optional,
+        multiple: config.multiple,
+    })
+}
+
+fn level(config: &AttributeConfig) -> Result<Kind, String> {
+    if config.levels.is_empty() || config.levels.len() > usize::from(u16::MAX) {
+        return Err("type `level` needs `levels`, the names from low to high".into());
+    }
+    let mut spellings = BTreeSet::new();
+    for name in config.levels.iter().chain(config.aliases.keys()) {
+        if name.is_empty() || name.parse::<i64>().is_ok() {
+            return Err(format!(
+                "level name `{name}` must be a word, because numbers are ranks"
+            ));
+        }
+        if !spellings.insert(name) {
+            return Err(format!("level name `{name}` appears twice"));
+        }
+    }
+    let rank = |name: &String| config.levels.iter().position(|level| level == name);
+    let aliases = config.aliases.iter().map(|(alias, name)| {
+        let place = rank(name).ok_or(format!("alias `{alias}` names no level: `{name}`"))?;
+        let rank = u16::try_from(place + 1).map_err(|_| "too many levels".to_owned())?;
+        Ok((alias.as_str().into(), rank))
+    });
+    Ok(Kind::Level {
+        aliases: aliases.collect::<Result<_, String>>()?,
+        names: config
+            .levels
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect(),
+    })
+}
