@@ -144,14 +144,14 @@ class House:
 
     # -- the process -------------------------------------------------------
 
-    def start(self, ready: bool = True) -> "House":
-        with self.log_path.open("ab") as log:
+    def start(self, ready: bool = True, log: str = "debug,hyper=info,h2=info") -> "House":
+        with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
                 [BINARY, "--config", self.config, "serve"],
                 cwd=self.directory,
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"RUST_LOG": "debug,hyper=info,h2=info"},
+                stdout=output,
+                stderr=output,
+                env=os.environ | {"RUST_LOG": log},
             )
         until(lambda: self.answers("/healthz"), 20, "an answer at /healthz")
         if ready:
