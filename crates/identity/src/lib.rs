@@ -2,9 +2,14 @@
 
 mod algorithm;
 mod claims;
+mod config;
 pub mod jws;
+mod provider;
 mod rejection;
+mod verifier;
 
 pub use algorithm::Algorithm;
 pub use claims::Claims;
+pub use config::{IdentityConfig, IdentityConfigError};
 pub use rejection::{Cause, Rejection};
+pub use verifier::Verifier;

@@ -1,0 +1,74 @@
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::task::JoinHandle;
+
+use crate::jws::{Profile, Unverified};
+use crate::provider::Provider;
+use crate::{Claims, IdentityConfig, IdentityConfigError, Rejection};
+
+/// Turns bearer tokens of one issuer into [`Claims`].
+#[derive(Debug)]
+pub struct Verifier {
+    profile: Profile,
+    provider: Arc<Provider>,
+    refresher: JoinHandle<()>,
+}
+
+impl Verifier {
+    /// Starts to fetch the issuer's keys in the background and returns at once.
+    ///
+    /// An unreachable provider is no error: [`readiness`](Verifier::readiness) tells of it, every
+    /// token is refused meanwhile, and fetching is tried again until it works.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, or outside a tokio runtime.
+    pub fn start(config: IdentityConfig) -> Result<Arc<Verifier>, IdentityConfigError> {
+        let (profile, source) = config.parse()?;
+        let runtime =
+            tokio::runtime::Handle::try_current().map_err(|_| IdentityConfigError::NoRuntime)?;
+        let provider = Arc::new(Provider::new(source)?);
+        let refresher = runtime.spawn(Arc::clone(&provider).keep_fresh());
+        Ok(Arc::new(Verifier {
+            profile,
+            provider,
+            refresher,
+        }))
+    }
+
+    /// Verifies an access token.
+    ///
+    /// Waits for the network only when the token names a key that is not known yet, and then at
+    /// most once in `unknown_kid_cooldown_seconds`, all callers together.
+    ///
+    /// # Errors
+    /// [`Rejection`], whose cause is for the log only.
+    pub async fn verify(&self, token: &str) -> Result<Claims, Rejection> {
+        let token = Unverified::read(token, &self.profile)?;
+        let known = self.provider.keys_for(token.key_id.as_deref()).await?;
+        let payload = token.verify(&self.profile, known.keys(), unix_now())?;
+        Claims::from_verified(payload).ok_or(Rejection::invalid("a claim has the wrong type"))
+    }
+
+    /// Whether tokens can be verified now.
+    ///
+    /// # Errors
+    /// Why not, for an operator.
+    pub fn readiness(&self) -> Result<(), String> {
+        self.provider.readiness()
+    }
+}
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        self.refresher.abort();
+    }
+}
+
+/// Seconds since 1970; a clock before that reads as 0, at which every real token is from the future.
+fn unix_now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
