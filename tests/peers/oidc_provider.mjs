@@ -2,8 +2,8 @@
 //
 //   node oidc_provider.mjs --port 4000 --control 4001 --people people.toml
 //
-// People come from a JSON or TOML file: a map from account to claims, or `people = [...]` tables with
-// `name` and claims. Tests sign in through the provider's own login and consent forms.
+// People come from JSON, a map from account to claims, or from TOML as in examples/acme/people.toml.
+// Tests sign in through the provider's own login and consent forms.
 // The control port is for tests only: POST /rotate, /rotate?keep, /dark, /light, GET /stats.
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -25,10 +25,8 @@ const claimNames = ['department', 'user_clearance', 'projects', 'roles']
 
 function readPeople(file) {
   const text = readFileSync(file, 'utf8')
-  const parsed = file.endsWith('.toml') ? parseToml(text) : JSON.parse(text)
-  const list = parsed.people ?? parsed.person
-  if (!Array.isArray(list)) return parsed.people ?? parsed
-  return Object.fromEntries(list.map(({ name, sub, claims, ...rest }) => [sub ?? name, claims ?? rest]))
+  if (!file.endsWith('.toml')) return JSON.parse(text)
+  return Object.fromEntries(parseToml(text).person.map(({ id, claims }) => [id, claims]))
 }
 const people = readPeople(options.people)
 

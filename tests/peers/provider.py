@@ -27,11 +27,13 @@ class Tokens:
 class Provider:
     """panva's oidc-provider in its own process."""
 
-    def __init__(self, people: dict, directory: Path):
+    def __init__(self, people: dict | Path, directory: Path):
         self.port, self.control_port = free_port(), free_port()
         self.issuer = f"http://127.0.0.1:{self.port}"
-        file = directory / "people.json"
-        file.write_text(json.dumps(people))
+        file = people
+        if isinstance(people, dict):
+            file = directory / "people.json"
+            file.write_text(json.dumps(people))
         self.log = (directory / "provider.log").open("w")
         self.process = subprocess.Popen(
             ["node", "oidc_provider.mjs", "--port", str(self.port), "--control", str(self.control_port)]

@@ -71,7 +71,7 @@ def test_hidden_documents_change_nothing_that_a_person_can_see(provider, new_hou
 
     # Neither do hidden documents that arrive, change and go later.
     crowd = [
-        document(f"crowd-{n}", f"{QUESTIONS[1]} The launch revenue target {n}.", "people", "Secret") for n in range(150)
+        document(f"crowd-{n}", f"{QUESTIONS[1]} The launch revenue target {n}.", "people", "Secret") for n in range(100)
     ]
     full.store(pipeline, crowd).raise_for_status()
     assert everything_seen(full, token(person)) == expected

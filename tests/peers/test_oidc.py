@@ -106,6 +106,15 @@ def test_a_provider_that_is_away_at_the_start_makes_the_server_wait_not_fail(own
     assert house.retrieve(alice, "launch").status_code == 200
 
 
+def test_a_provider_that_calls_itself_otherwise_is_not_trusted(provider, new_house, token):
+    house = new_house(provider.issuer.replace("127.0.0.1", "localhost")).start(ready=False)
+    assert house.http.get("/readyz").status_code == 503
+    assert house.retrieve(token("alice"), "launch").status_code in (401, 503)
+    again = new_house(f"{provider.issuer}/").start(ready=False)
+    assert again.http.get("/readyz").status_code == 503
+    assert again.retrieve(token("alice"), "launch").status_code in (401, 503)
+
+
 def test_a_provider_that_goes_away_later_costs_nobody_the_session(own_provider, new_house):
     house = new_house(own_provider.issuer).start()
     alice = own_provider.sign_in("alice").access
