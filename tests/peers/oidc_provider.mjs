@@ -26,7 +26,7 @@ const claimNames = ['department', 'user_clearance', 'projects', 'roles']
 function readPeople(file) {
   const text = readFileSync(file, 'utf8')
   if (!file.endsWith('.toml')) return JSON.parse(text)
-  return Object.fromEntries(parseToml(text).person.map(({ id, claims }) => [id, claims]))
+  return Object.fromEntries(parseToml(text).person.map(({ id, claims }) => [id, { ...claims }]))
 }
 const people = readPeople(options.people)
 
