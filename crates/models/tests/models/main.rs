@@ -1,0 +1,10 @@
+//! The models through their public surface, against a real HTTP peer.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod endpoints;
+mod peer;
+mod static_table;
