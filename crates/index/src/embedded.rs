@@ -1,0 +1,543 @@
+//! The index in this process: SQLite holds the truth, memory holds the vectors, Tantivy the words.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bailiwick_policy::{Bailiwick, Label, LabelTable, Schema};
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::catalogue::{self, Catalogue, Writer};
+use crate::dense::Blocks;
+use crate::lexical::{Lexical, View, Words};
+use crate::rank::Ranked;
+use crate::types::{Document, DocumentId, Hit, Hits, Mode, NewDocument, Query, Receipt, Size};
+use crate::{Index, IndexError, hybrid};
+
+/// How often a search starts again because a write changed its hits under it.
+const ATTEMPTS: usize = 3;
+
+/// How an embedded index is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder of its files; made when missing.
+    pub folder: PathBuf,
+    /// What labels are made of.
+    pub schema: Arc<Schema>,
+    /// Names the space of the vectors; an index holds vectors of one embedder only.
+    pub embedder: String,
+    /// How long each vector is.
+    pub dimensions: usize,
+}
+
+/// The index in this process. It holds a lock on its folder as long as it lives.
+#[derive(Clone, Debug)]
+pub struct EmbeddedIndex(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    schema: Arc<Schema>,
+    dimensions: usize,
+    labels: LabelTable,
+    catalogue: Catalogue,
+    /// What searches see; replaced as a whole by each write.
+    snapshot: ArcSwap<Snapshot>,
+    writing: Mutex<Writing>,
+    _lock: File,
+}
+
+/// What only one write at a time may touch.
+#[derive(Debug)]
+struct Writing {
+    catalogue: Writer,
+    lexical: Lexical,
+}
+
+/// One state of the index: vectors and words of the same revision.
+#[derive(Debug)]
+struct Snapshot {
+    revision: u64,
+    blocks: Blocks,
+    words: View,
+}
+
+impl EmbeddedIndex {
+    /// Opens the index of a folder, and brings what is derived up to date with what is stored.
+    ///
+    /// # Errors
+    /// When another process has it open, when the database is damaged or missing, or when it holds
+    /// the vectors of another embedder.
+    pub fn open(options: Options) -> Result<Self, IndexError> {
+        std::fs::create_dir_all(&options.folder)?;
+        let lock = lock(&options.folder)?;
+        let derived = options.folder.join("lexical");
+        let (catalogue, mut writer) = Catalogue::open(&options.folder.join("index.db"), &derived)?;
+        claim_vectors(&writer.0, &options, catalogue.path())?;
+        follow_schema(&mut writer.0, &options.schema)?;
+
+        let labels = LabelTable::default();
+        catalogue::load_labels(&writer.0, &options.schema, &labels)?;
+        let mut lexical = Lexical::open(&derived)?;
+        catch_up(&mut lexical, &writer.0, options.dimensions)?;
+        let mut blocks = Blocks::new(options.dimensions);
+        catalogue::chunks_since(&writer.0, 0, options.dimensions, |chunk| {
+            blocks.insert(chunk.label, chunk.entry);
+            Ok(())
+        })?;
+        let revision = catalogue::revision(&writer.0)?;
+        let snapshot = Snapshot {
+            revision,
+            blocks,
+            words: lexical.view(),
+        };
+        Ok(Self(Arc::new(Inner {
+            schema: options.schema,
+            dimensions: options.dimensions,
+            labels,
+            catalogue,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            writing: Mutex::new(Writing {
+                catalogue: writer,
+                lexical,
+            }),
+            _lock: lock,
+        })))
+    }
+
+    /// Runs blocking work away from the threads that serve requests.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || work(&inner))
+            .await
+            .map_err(|error| IndexError::Stopped(error.to_string()))?
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, IndexError> {
+    let path = folder.join("lock");
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(IndexError::Unusable {
+            path: folder.display().to_string(),
+            problem: "another process has it open; stop it, or send documents through its server"
+                .into(),
+        }),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// An index holds the vectors of one embedder: nobody searches a mixture.
+fn claim_vectors(
+    connection: &Connection,
+    options: &Options,
+    path: &Path,
+) -> Result<(), IndexError> {
+    let wanted = format!("{} ({} dimensions)", options.embedder, options.dimensions);
+    match catalogue::meta(connection, "embedder")? {
+        Some(stored) if stored != wanted => Err(IndexError::Unusable {
+            path: path.display().to_string(),
+            problem: format!(
+                "its vectors were made by `{stored}`, and the configuration says `{wanted}`; \
+                 set `[embedding]` back, or ingest into another data_dir"
+            ),
+        }),
+        Some(_) => Ok(()),
+        None => Ok(catalogue::set_meta(connection, "embedder", &wanted)?),
+    }
+}
+
+/// Labels every document anew when the schema is not the one that the stored labels were made by.
+fn follow_schema(connection: &mut Connection, schema: &Schema) -> Result<(), IndexError> {
+    let wanted = format!("{schema:?}");
+    let stored = catalogue::meta(connection, "schema")?;
+    if stored.as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    if stored.is_some() {
+        let revision = catalogue::revision(&transaction)? + 1;
+        transaction.execute_batch("PRAGMA defer_foreign_keys = ON; DELETE FROM labels")?;
+        let mut refused = 0_usize;
+        for (row, metadata) in catalogue::all_metadata(&transaction)? {
+            let label = schema.label(&metadata).unwrap_or_else(|_| {
+                refused += 1;
+                Label::quarantine()
+            });
+            let id = catalogue::label_id(&transaction, schema, &label)?;
+            catalogue::relabel(&transaction, row, &metadata, id, revision)?;
+        }
+        catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+        tracing::warn!(
+            quarantined = refused,
+            "the schema changed; every document has its label anew"
+        );
+    }
+    catalogue::set_meta(&transaction, "schema", &wanted)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Adds to the lexical index what the catalogue learned after the lexical index's last commit.
+fn catch_up(
+    lexical: &mut Lexical,
+    connection: &Connection,
+    dimensions: usize,
+) -> Result<(), IndexError> {
+    let stored = catalogue::revision(connection)?;
+    let mut reflected = lexical.revision()?;
+    if reflected == stored {
+        return Ok(());
+    }
+    tracing::info!(reflected, stored, "bringing the lexical index up to date");
+    if reflected > stored {
+        // The database is an older backup, so the words may be of documents that it never had.
+        lexical.clear()?;
+        reflected = 0;
+    }
+    for document in catalogue::stale_since(connection, reflected)? {
+        lexical.remove(document);
+    }
+    catalogue::chunks_since(connection, reflected, dimensions, |chunk| {
+        lexical.add(&Words {
+            chunk: chunk.entry.row,
+            document: chunk.document,
+            label: chunk.label,
+            text: &chunk.text,
+        })?;
+        Ok(())
+    })?;
+    lexical.commit(stored)?;
+    Ok(())
+}
+
+impl Inner {
+    fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
+        self.check(&query.vector, query.mode == Mode::Lexical)?;
+        for _ in 1..ATTEMPTS {
+            let snapshot = self.snapshot.load();
+            let (hits, lost) = self.attempt(&snapshot, query, within)?;
+            if !lost || self.snapshot.load().revision == snapshot.revision {
+                return Ok(hits);
+            }
+        }
+        Ok(self.attempt(&self.snapshot.load(), query, within)?.0)
+    }
+
+    /// Searches one state; says whether a hit was lost to a later write.
+    fn attempt(
+        &self,
+        snapshot: &Snapshot,
+        query: &Query,
+        within: &Bailiwick,
+    ) -> Result<(Hits, bool), IndexError> {
+        let ranked = snapshot.rank(query, within)?;
+        let wanted = ranked.len();
+        let hits = self.catalogue.read(|connection| {
+            let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
+            found
+                .filter_map(Result::transpose)
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let lost = hits.len() < wanted;
+        Ok((
+            Hits {
+                hits,
+                revision: snapshot.revision,
+            },
+            lost,
+        ))
+    }
+
+    fn check(&self, vector: &[f32], may_be_empty: bool) -> Result<(), IndexError> {
+        if vector.len() == self.dimensions || (may_be_empty && vector.is_empty()) {
+            return Ok(());
+        }
+        Err(IndexError::Dimensions {
+            expected: self.dimensions,
+            found: vector.len(),
+        })
+    }
+
+    /// Runs one write: the catalogue first, then what is derived from it, then what searches see.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Change<'_>) -> Result<T, IndexError>,
+    ) -> Result<(T, u64), IndexError> {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Writing {
+            catalogue: Writer(connection),
+            lexical,
+        } = &mut *writing;
+        // A write that failed half-way may have left the words behind or ahead of the catalogue.
+        lexical.roll_back()?;
+        catch_up(lexical, connection, self.dimensions)?;
+
+        let transaction = connection.transaction()?;
+        let revision = catalogue::revision(&transaction)? + 1;
+        let mut change = Change {
+            schema: &self.schema,
+            labels: Vec::new(),
+            lexical,
+            transaction,
+            blocks: self.snapshot.load().blocks.clone(),
+            revision,
+        };
+        let done = work(&mut change)?;
+        let Change {
+            labels,
+            lexical,
+            transaction,
+            blocks,
+            ..
+        } = change;
+        catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+        transaction.commit()?;
+
+        for label in &labels {
+            self.labels.intern(label);
+        }
+        lexical.commit(revision)?;
+        self.snapshot.store(Arc::new(Snapshot {
+            revision,
+            blocks,
+            words: lexical.view(),
+        }));
+        Ok((done, revision))
+    }
+}
+
+impl Snapshot {
+    fn rank<'a>(
+        &'a self,
+        query: &Query,
+        within: &'a Bailiwick,
+    ) -> Result<Vec<Ranked<'a>>, IndexError> {
+        let blocks = &self.blocks;
+        if query.mode == Mode::Dense {
+            return Ok(blocks.nearest(&query.vector, within, query.top_k));
+        }
+        let scored = self
+            .words
+            .score(&query.text, within, blocks.totals(within))?;
+        Ok(match query.mode {
+            Mode::Lexical => scored.best(blocks, query.top_k),
+            Mode::Hybrid | Mode::Dense => hybrid::combine(query, blocks, &scored, within),
+        })
+    }
+}
+
+/// Reads a hit's passage, and asks the catalogue once more whether it may be read.
+fn hit(
+    connection: &Connection,
+    ranked: &Ranked<'_>,
+    within: &Bailiwick,
+) -> Result<Option<Hit>, IndexError> {
+    let passage = catalogue::passage(connection, ranked.row)?;
+    Ok(passage
+        .filter(|passage| within.contains(passage.label))
+        .map(|passage| Hit {
+            id: ranked.id.clone(),
+            text: passage.text,
+            metadata: passage.metadata,
+            label: passage.label,
+            score: ranked.score,
+        }))
+}
+
+/// A write in progress.
+struct Change<'a> {
+    schema: &'a Schema,
+    /// New or known, in the order in which they got their numbers.
+    labels: Vec<Label>,
+    lexical: &'a mut Lexical,
+    transaction: rusqlite::Transaction<'a>,
+    blocks: Blocks,
+    revision: u64,
+}
+
+impl Change<'_> {
+    fn remove(&mut self, id: &DocumentId) -> Result<usize, IndexError> {
+        let Some((former, chunks)) = catalogue::delete(&self.transaction, id, self.revision)?
+        else {
+            return Ok(0);
+        };
+        self.lexical.remove(former.row);
+        for chunk in &chunks {
+            self.blocks.remove(former.label, *chunk);
+        }
+        Ok(chunks.len())
+    }
+
+    fn insert(&mut self, document: &NewDocument) -> Result<(), IndexError> {
+        let label = catalogue::label_id(&self.transaction, self.schema, &document.label)?;
+        self.labels.push(document.label.clone());
+        let lexical = &*self.lexical;
+        let count = |text: &str| lexical.count_words(text);
+        let chunks = catalogue::insert(&self.transaction, document, label, self.revision, count)?;
+        for chunk in chunks {
+            self.lexical.add(&Words {
+                chunk: chunk.entry.row,
+                document: chunk.document,
+                label,
+                text: &chunk.text,
+            })?;
+            self.blocks.insert(label, chunk.entry);
+        }
+        Ok(())
+    }
+
+    fn relabel(
+        &mut self,
+        id: &DocumentId,
+        metadata: &Map<String, Value>,
+        label: &Label,
+    ) -> Result<Option<usize>, IndexError> {
+        let Some(former) = catalogue::find(&self.transaction, id)? else {
+            return Ok(None);
+        };
+        let new = catalogue::label_id(&self.transaction, self.schema, label)?;
+        self.labels.push(label.clone());
+        catalogue::relabel(&self.transaction, former.row, metadata, new, self.revision)?;
+        let chunks = catalogue::chunk_rows(&self.transaction, former.row)?;
+        self.lexical.remove(former.row);
+        for chunk in &chunks {
+            if let Some(entry) = self.blocks.remove(former.label, *chunk) {
+                self.blocks.insert(new, entry);
+            }
+            let passage = catalogue::passage(&self.transaction, *chunk)?;
+            if let Some(passage) = passage {
+                self.lexical.add(&Words {
+                    chunk: *chunk,
+                    document: former.row,
+                    label: new,
+                    text: &passage.text,
+                })?;
+            }
+        }
+        Ok(Some(chunks.len()))
+    }
+}
+
+#[async_trait]
+impl Index for EmbeddedIndex {
+    fn labels(&self) -> &LabelTable {
+        &self.0.labels
+    }
+
+    fn revision(&self) -> u64 {
+        self.0.snapshot.load().revision
+    }
+
+    async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
+        let (query, within) = (query.clone(), within.clone());
+        self.blocking(move |inner| inner.search(&query, &within))
+            .await
+    }
+
+    async fn document(
+        &self,
+        id: &DocumentId,
+        within: &Bailiwick,
+    ) -> Result<Option<Document>, IndexError> {
+        let (id, within) = (id.clone(), within.clone());
+        self.blocking(move |inner| {
+            let found = inner
+                .catalogue
+                .read(|connection| catalogue::document(connection, &id))?;
+            Ok(found
+                .filter(|(_, label)| within.contains(*label))
+                .map(|(document, _)| document))
+        })
+        .await
+    }
+
+    async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError> {
+        Ok(self.0.snapshot.load().blocks.size(within))
+    }
+
+    async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {
+        self.blocking(move |inner| {
+            for chunk in documents.iter().flat_map(|document| &document.chunks) {
+                inner.check(&chunk.vector, false)?;
+            }
+            let ((), revision) = inner.write(|change| {
+                for document in &documents {
+                    change.remove(&document.id)?;
+                    change.insert(document)?;
+                }
+                Ok(())
+            })?;
+            let chunks = documents.iter().map(|document| document.chunks.len()).sum();
+            Ok(Receipt {
+                documents: documents.len(),
+                chunks,
+                revision,
+            })
+        })
+        .await
+    }
+
+    async fn remove(&self, ids: &[DocumentId]) -> Result<Receipt, IndexError> {
+        let ids = ids.to_vec();
+        self.blocking(move |inner| {
+            let (receipt, revision) = inner.write(|change| {
+                let mut receipt = Receipt::default();
+                for id in &ids {
+                    let known = catalogue::find(&change.transaction, id)?.is_some();
+                    receipt.documents += usize::from(known);
+                    receipt.chunks += change.remove(id)?;
+                }
+                Ok(receipt)
+            })?;
+            Ok(Receipt {
+                revision,
+                ..receipt
+            })
+        })
+        .await
+    }
+
+    async fn relabel(
+        &self,
+        id: &DocumentId,
+        metadata: Map<String, Value>,
+        label: Label,
+    ) -> Result<Option<Receipt>, IndexError> {
+        let id = id.clone();
+        self.blocking(move |inner| {
+            let (chunks, revision) =
+                inner.write(|change| change.relabel(&id, &metadata, &label))?;
+            Ok(chunks.map(|chunks| Receipt {
+                documents: 1,
+                chunks,
+                revision,
+            }))
+        })
+        .await
+    }
+
+    async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError> {
+        let ids = ids.to_vec();
+        self.blocking(move |inner| {
+            inner.catalogue.read(|connection| {
+                let same = ids.iter().map(|(id, hash)| {
+                    let stored = catalogue::content_hash(connection, id)?;
+                    Ok(stored.is_some_and(|stored| stored == hash))
+                });
+                same.collect()
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,76 @@
+//! The best few of many, with ties decided by chunk id.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use bailiwick_policy::LabelId;
+
+use crate::types::ChunkId;
+
+/// A chunk with a score, ordered by rank: greater is better.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranked<'a> {
+    pub(crate) score: f32,
+    pub(crate) id: &'a ChunkId,
+    /// The chunk's row in the catalogue.
+    pub(crate) row: i64,
+    pub(crate) label: LabelId,
+}
+
+impl Ord for Ranked<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.score
+            .total_cmp(&other.score)
+            .then_with(|| other.id.cmp(self.id))
+    }
+}
+
+impl PartialOrd for Ranked<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked<'_> {}
+
+/// Keeps the best `most` of everything that it is offered.
+#[derive(Debug)]
+pub(crate) struct Best<'a> {
+    most: usize,
+    heap: BinaryHeap<Reverse<Ranked<'a>>>,
+}
+
+impl<'a> Best<'a> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            heap: BinaryHeap::with_capacity(most.min(1024) + 1),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn offer(&mut self, ranked: Ranked<'a>) {
+        if self.heap.len() < self.most {
+            self.heap.push(Reverse(ranked));
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && ranked > worst.0
+        {
+            *worst = Reverse(ranked);
+        }
+    }
+
+    /// Best first.
+    pub(crate) fn into_ranked(self) -> Vec<Ranked<'a>> {
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|Reverse(ranked)| ranked)
+            .collect()
+    }
+}
