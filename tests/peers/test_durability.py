@@ -62,7 +62,7 @@ def test_a_change_of_access_and_a_revocation_survive_kill_9(own_house, token):
     house = own_house
     house.store(house.pipeline, [document("moved", "The celesta memo.", "engineering", "Public")]).raise_for_status()
     metadata = {"department": "sales", "clearance_level": "Public"}
-    moved = house.http.put("/api/documents/moved/metadata", json={"metadata": metadata}, headers=bearer(house.pipeline))
+    moved = house.http.put("/api/documents/moved/metadata", json=metadata, headers=bearer(house.pipeline))
     house.kill()
     assert moved.status_code == 200, moved.text
     house.start()
