@@ -25,7 +25,6 @@ data_dir   = "{data}"
 issuer   = "{issuer}"
 audience = "bailiwick"
 clock_skew_seconds = 0
-danger_allowed_hosts = ["127.0.0.1", "localhost"]
 
 [[attribute]]
 name = "department"
