@@ -1,1 +1,31 @@
 #![doc = include_str!("../README.md")]
+
+mod agent;
+pub mod audit;
+mod authority;
+mod clock;
+mod config;
+mod database;
+mod delegation_token;
+mod error;
+mod keys;
+mod oauth;
+mod scope;
+mod store;
+mod token;
+pub mod vault;
+
+pub use agent::{
+    Agent, Authentication, DEFAULT_DELEGATION_SECONDS, Delegation, DelegationId, DelegationRequest,
+};
+pub use audit::{Audit, AuditError};
+pub use authority::{Administrator, Authority};
+pub use clock::Timestamp;
+pub use config::{AuthorityConfig, MAX_TOKEN_TTL_SECONDS};
+pub use database::DatabaseError;
+pub use delegation_token::{DelegationTokenRequest, IssueError, IssuedToken};
+pub use error::AuthorityError;
+pub use oauth::{Form, OAuthError, TokenResponse};
+pub use scope::{ScopeError, Scopes};
+pub use token::{Grant, InsufficientScope, TokenError};
+pub use vault::{CollectionConfig, Vault, VaultConfigError, VaultError};

@@ -1,0 +1,271 @@
+//! The append-only, hash-chained record of who did what.
+//!
+//! Invariant: a record's hash covers its predecessor's hash and its own text, and its text holds
+//! its number; so no record can be altered, removed or moved without [`Audit::verify`] noticing.
+//! Invariant: [`Audit::record`] returns `Ok` only once the record is durable.
+
+mod event;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::event::{Event, Kind, Outcome};
+use self::writer::{Done, Job};
+use crate::database::{self, DatabaseError, Shape};
+
+/// How many records may wait for the writer.
+const QUEUE: usize = 4096;
+
+const SHAPE: Shape = Shape {
+    version: 1,
+    sql: "
+        CREATE TABLE audit (
+            seq   INTEGER PRIMARY KEY AUTOINCREMENT,
+            event TEXT NOT NULL,
+            hash  BLOB NOT NULL
+        ) STRICT;
+        CREATE TRIGGER audit_is_never_altered BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+        CREATE TRIGGER audit_is_never_shortened BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+    ",
+};
+
+/// The chain's first link.
+const GENESIS: [u8; 32] = [0; 32];
+
+/// Why the audit trail cannot be written, read or trusted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    Database(Arc<DatabaseError>),
+    /// The writer has stopped; nothing can be recorded, so nothing may be done.
+    #[error("the audit trail cannot be written; restart the server")]
+    Stopped,
+    /// A record is not the one that was written.
+    #[error("audit record {seq} {fault}")]
+    Broken {
+        /// The first record that is wrong.
+        seq: u64,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+}
+
+impl From<DatabaseError> for AuditError {
+    fn from(e: DatabaseError) -> Self {
+        Self::Database(Arc::new(e))
+    }
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// Its text or hash was changed, or its predecessor's.
+    Altered,
+    /// It stands in another's place.
+    Reordered,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Altered => "was altered",
+            Self::Reordered => "was moved",
+        })
+    }
+}
+
+/// What [`Audit::verify`] found intact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// How many records.
+    pub records: u64,
+    /// The last record's hash in hex. Kept elsewhere, it also shows a trail that was rewritten whole.
+    pub head: String,
+}
+
+/// The audit trail: `audit.db` in the data directory, shared by every process that opens it.
+pub struct Audit {
+    path: PathBuf,
+    queue: mpsc::Sender<Job>,
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Audit {
+    /// Opens the trail in `data_dir`, makes it when there is no authority yet, starts the writer.
+    ///
+    /// # Errors
+    /// The file is corrupt, of a newer release, unusable, or gone although an authority is there.
+    pub fn open(data_dir: &Path) -> Result<Self, AuditError> {
+        database::private_directory(data_dir)?;
+        let path = data_dir.join("audit.db");
+        let witness = data_dir.join("authority.db");
+        if database::has_content(&witness) && !database::has_content(&path) {
+            return Err(DatabaseError::Missing { path, witness }.into());
+        }
+        let connection = database::open(&path, &SHAPE)?;
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        writer::start(path.clone(), connection, jobs)?;
+        Ok(Self { path, queue })
+    }
+
+    /// Appends `event`. It is durable when this returns: issues, revocations and administration
+    /// survive a power loss, reads and retrievals the death of the process.
+    ///
+    /// # Errors
+    /// The record could not be written; whatever it records must then not happen.
+    pub async fn record(&self, event: Event) -> Result<(), AuditError> {
+        let (done, answer) = oneshot::channel();
+        let job = Job { event, done: Done::Task(done) };
+        self.queue.send(job).await.map_err(|_| AuditError::Stopped)?;
+        answer.await.map_err(|_| AuditError::Stopped)?
+    }
+
+    /// [`record`](Self::record) for a thread that may block, inside a runtime or not.
+    pub(crate) fn record_blocking(&self, event: Event) -> Result<(), AuditError> {
+        let (done, answer) = std::sync::mpsc::channel();
+        let mut job = Job { event, done: Done::Thread(done) };
+        while let Err(refused) = self.queue.try_send(job) {
+            job = match refused {
+                TrySendError::Full(job) => job,
+                TrySendError::Closed(_) => return Err(AuditError::Stopped),
+            };
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        answer.recv().map_err(|_| AuditError::Stopped)?
+    }
+
+    /// Records a refusal. It is refused in any case, so a trail that cannot be written only warns.
+    pub(crate) async fn record_refusal(&self, event: Event) {
+        if let Err(e) = self.record(event).await {
+            tracing::error!(cause = %e, "a refusal was not recorded");
+        }
+    }
+
+    /// The last `n` records, newest last: each the event with its `seq` and `hash`.
+    ///
+    /// # Errors
+    /// The file is corrupt or unusable, or one of these records is no JSON object.
+    pub fn tail(&self, n: usize) -> Result<Vec<Value>, AuditError> {
+        let wrong = |e| DatabaseError::sqlite(&self.path, e);
+        let connection = self.reader()?;
+        let mut statement = connection
+            .prepare("SELECT seq, event, hash FROM audit ORDER BY seq DESC LIMIT ?1")
+            .map_err(wrong)?;
+        let mut rows =
+            statement.query([i64::try_from(n).unwrap_or(i64::MAX)]).map_err(wrong)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().map_err(wrong)? {
+            let record = Record::read(row).map_err(wrong)?;
+            let mut shown: Map<String, Value> = serde_json::from_str(&record.event)
+                .map_err(|_| AuditError::Broken { seq: record.seq, fault: Fault::Altered })?;
+            shown.insert("hash".into(), hex(&record.hash).into());
+            records.push(Value::Object(shown));
+        }
+        records.reverse();
+        Ok(records)
+    }
+
+    /// Checks the whole chain.
+    ///
+    /// # Errors
+    /// [`AuditError::Broken`] names the first record that is altered, missing or moved.
+    pub fn verify(&self) -> Result<Verified, AuditError> {
+        let wrong = |e| DatabaseError::sqlite(&self.path, e);
+        let mut connection = self.reader()?;
+        let snapshot = connection.transaction().map_err(wrong)?;
+        let mut statement =
+            snapshot.prepare("SELECT seq, event, hash FROM audit ORDER BY seq").map_err(wrong)?;
+        let mut rows = statement.query([]).map_err(wrong)?;
+        let (mut head, mut count) = (GENESIS.to_vec(), 0_u64);
+        while let Some(row) = rows.next().map_err(wrong)? {
+            let record = Record::read(row).map_err(wrong)?;
+            let seq = count.saturating_add(1);
+            record.check(seq, &head).map_err(|fault| AuditError::Broken { seq, fault })?;
+            (head, count) = (record.hash, seq);
+        }
+        let written = snapshot
+            .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| number(row))
+            .map_err(wrong)?;
+        if written != count {
+            let seq = count.saturating_add(1);
+            return Err(AuditError::Broken { seq, fault: Fault::Missing });
+        }
+        Ok(Verified { records: count, head: hex(&head) })
+    }
+
+    fn reader(&self) -> Result<Connection, AuditError> {
+        let wrong = |e| DatabaseError::sqlite(&self.path, e);
+        // A plain read-only handle could not join the write-ahead log of a trail nobody has open.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(wrong)?;
+        connection.pragma_update(None, "query_only", true).map_err(wrong)?;
+        Ok(connection)
+    }
+}
+
+/// A stored record.
+struct Record {
+    seq: u64,
+    event: String,
+    hash: Vec<u8>,
+}
+
+impl Record {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { seq: number(row)?, event: row.get(1)?, hash: row.get(2)? })
+    }
+
+    /// Whether this is the record that was written as number `seq` after `head`.
+    fn check(&self, seq: u64, head: &[u8]) -> Result<(), Fault> {
+        if self.seq != seq {
+            return Err(Fault::Missing);
+        }
+        if self.hash == link(head, &self.event) {
+            return Ok(());
+        }
+        let says = serde_json::from_str::<Value>(&self.event)
+            .ok()
+            .and_then(|event| event.get("seq").and_then(Value::as_u64));
+        Err(if says.is_some_and(|s| s != seq) { Fault::Reordered } else { Fault::Altered })
+    }
+}
+
+/// A record's number, the first column.
+fn number(row: &rusqlite::Row<'_>) -> rusqlite::Result<u64> {
+    let number: i64 = row.get(0)?;
+    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, number))
+}
+
+/// The hash of a record: SHA-256 over its predecessor's hash and its text.
+fn link(head: &[u8], event: &str) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(head);
+    context.update(event.as_bytes());
+    context.finish().as_ref().to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,63 @@
+//! Points in time, as this crate stores and shows them.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+const SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const MILLISECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// A second in UTC, shown as RFC 3339 with `Z` and no fraction.
+///
+/// The AuthSec clients read other forms wrongly: a fraction of any length but six, or no zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// This second.
+    pub fn now() -> Self {
+        Self(OffsetDateTime::now_utc().unix_timestamp())
+    }
+
+    /// From Unix seconds.
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Unix seconds.
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// `seconds` later.
+    #[must_use]
+    pub fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp(self.0)
+            .ok()
+            .and_then(|at| at.format(SECONDS).ok())
+            .ok_or(fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Now, to the millisecond, as RFC 3339 with `Z`.
+pub(crate) fn now_in_milliseconds() -> String {
+    OffsetDateTime::now_utc().format(MILLISECONDS).unwrap_or_default()
+}
