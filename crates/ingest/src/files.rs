@@ -1,0 +1,353 @@
+//! Files and folders → documents.
+
+mod attributes;
+mod docx;
+mod html;
+mod json;
+mod markdown;
+mod pdf;
+mod time_limit;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bailiwick_policy::Schema;
+use ignore::WalkBuilder;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::document::{CONTENT_TYPE, SourceDocument};
+use crate::intake::MAX_TEXT_BYTES;
+
+/// The most bytes of one file.
+const FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How files are read.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// The attributes that documents have, so that they are found in the records of JSON files and
+    /// kept out of the text.
+    pub schema: Arc<Schema>,
+    /// Metadata for every document that does not say otherwise itself, such as attributes from the
+    /// command line.
+    pub metadata: Map<String, Value>,
+}
+
+/// A file that was found, to be read when its turn comes.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    id: String,
+    path: PathBuf,
+    root: PathBuf,
+    options: FileOptions,
+}
+
+/// A file, and why it gives no document.
+#[derive(Debug, Error)]
+#[error("`{file}` {problem}")]
+pub struct FileError {
+    /// The path, as far as it is known.
+    pub file: String,
+    /// What is wrong, and what to do.
+    pub problem: Problem,
+}
+
+/// Why a file gives no document.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// It cannot be opened or read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// A folder cannot be walked.
+    #[error("cannot be searched: {0}")]
+    Walk(#[from] ignore::Error),
+    /// Its name ends in nothing that is known.
+    #[error(
+        "is of a kind that is not read; convert it to Markdown, text, HTML, PDF, DOCX, JSON or JSONL"
+    )]
+    Unsupported,
+    /// It is a symbolic link, or something else that is no file.
+    #[error("is not a regular file; links are not followed, name their target instead")]
+    NotAFile,
+    /// It is not text.
+    #[error("is not UTF-8; convert it")]
+    Encoding,
+    /// It holds no text, like a scanned page.
+    #[error("holds no text")]
+    Empty,
+    /// It, or what it unpacks to, is too much.
+    #[error("holds more than {0} bytes; split it")]
+    TooLarge(u64),
+    /// It is a sidecar, and what it describes is not there.
+    #[error("describes a file that is not there; remove it or give it that file's name")]
+    Orphan,
+    /// Two files would be one document.
+    #[error("has the same id as `{0}`; name the folder that holds both")]
+    SameId(String),
+    /// Its content is not what its name says.
+    #[error("is broken: {0}")]
+    Broken(String),
+}
+
+impl Problem {
+    pub(crate) fn broken(why: impl std::fmt::Display) -> Self {
+        Self::Broken(crate::http::printable(&why.to_string()))
+    }
+
+    fn of(self, file: &Path) -> FileError {
+        FileError {
+            file: crate::http::printable(&file.display().to_string()),
+            problem: self,
+        }
+    }
+}
+
+/// Finds the files in these files and folders, in a stable order.
+///
+/// Hidden files and what a `.gitignore` or `.ignore` inside a folder names are passed over, sidecars
+/// belong to their files, and everything else is returned, so that what cannot be read is reported.
+///
+/// # Errors
+/// [`FileError`] when a path is not there, a folder cannot be read, or two files share an id.
+pub fn discover(paths: &[PathBuf], options: &FileOptions) -> Result<Vec<FileSource>, FileError> {
+    let mut sources = Vec::new();
+    let mut seen: HashMap<String, PathBuf> = HashMap::new();
+    for path in paths {
+        for source in below(path, options)? {
+            if let Some(other) = seen.insert(source.id.clone(), source.path.clone()) {
+                let other = crate::http::printable(&other.display().to_string());
+                return Err(Problem::SameId(other).of(&source.path));
+            }
+            sources.push(source);
+        }
+    }
+    Ok(sources)
+}
+
+fn below(path: &Path, options: &FileOptions) -> Result<Vec<FileSource>, FileError> {
+    let is_folder = path
+        .metadata()
+        .map_err(|cause| Problem::from(cause).of(path))?
+        .is_dir();
+    // A file stands in its folder, so that it is called and described as when the folder is read.
+    let root = if is_folder {
+        path
+    } else {
+        path.parent().unwrap_or(Path::new(""))
+    };
+    let mut walk = WalkBuilder::new(path);
+    // What stands outside the folder does not decide what is in it.
+    walk.parents(false)
+        .git_global(false)
+        .git_exclude(false)
+        .require_git(false);
+    walk.sort_by_file_path(Path::cmp);
+    let mut sources = Vec::new();
+    for entry in walk.build() {
+        let entry = entry.map_err(|cause| Problem::from(cause).of(path))?;
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        if is_folder || (entry.depth() == 0 && root == path) {
+            continue;
+        }
+        let file = entry.into_path();
+        if !attributes::is_sidecar_of_something(&file) {
+            let id = id_below(root, &file)?;
+            let (root, options) = (root.to_owned(), options.clone());
+            sources.push(FileSource {
+                id,
+                path: file,
+                root,
+                options,
+            });
+        }
+    }
+    Ok(sources)
+}
+
+/// The path below the root, with forward slashes on every system.
+fn id_below(root: &Path, file: &Path) -> Result<String, FileError> {
+    let below = file.strip_prefix(root).unwrap_or(file);
+    let parts = below.components().map(|part| part.as_os_str().to_str());
+    let parts: Option<Vec<&str>> = parts.collect();
+    parts
+        .map(|parts| parts.join("/"))
+        .ok_or_else(|| Problem::Encoding.of(file))
+}
+
+impl FileSource {
+    /// The id of its document, or what the ids of its records start with.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its documents. The metadata of each is joined from, the strongest last: the options, the
+    /// `.bailiwick.toml` of every folder from the root down, the file's sidecar
+    /// (`<file>.meta.json` or `<file>.meta.toml`), and its own front matter or fields.
+    ///
+    /// # Errors
+    /// [`FileError`] with the file's name and what is wrong with it.
+    pub fn read(&self) -> Result<Vec<SourceDocument>, FileError> {
+        self.documents().map_err(|problem| problem.of(&self.path))
+    }
+
+    fn documents(&self) -> Result<Vec<SourceDocument>, Problem> {
+        let kind = Kind::of(&self.path)?;
+        let mut inherited = self.options.metadata.clone();
+        inherited.extend(attributes::of_folders(&self.root, &self.path)?);
+        inherited.extend(attributes::of_sidecar(&self.path)?);
+        let bytes = bytes(&self.path)?;
+        let drafts = match kind {
+            Kind::Markdown => vec![markdown::read(&text(bytes)?)?],
+            Kind::Text => vec![Draft::plain(text(bytes)?)],
+            Kind::Html => {
+                let html = text(bytes)?;
+                vec![Draft::markdown(time_limit::within(move || {
+                    html::read(&html)
+                })?)]
+            }
+            Kind::Pdf => vec![Draft::plain(time_limit::within(move || pdf::read(&bytes))?)],
+            Kind::Docx => vec![Draft::markdown(docx::read(&bytes)?)],
+            Kind::Json => json::read(&text(bytes)?, &self.options.schema)?,
+            Kind::JsonLines => json::read_lines(&text(bytes)?, &self.options.schema)?,
+        };
+        if drafts.is_empty() {
+            return Err(Problem::Empty);
+        }
+        drafts
+            .into_iter()
+            .map(|draft| draft.finish(&self.id, &inherited))
+            .collect()
+    }
+}
+
+/// A document that does not know yet where it came from.
+#[derive(Debug)]
+struct Draft {
+    id: DraftId,
+    text: String,
+    content_type: &'static str,
+    metadata: Map<String, Value>,
+}
+
+#[derive(Debug)]
+enum DraftId {
+    /// The file's.
+    File,
+    /// The file's, then `#` and this.
+    Record(String),
+    /// This one.
+    Own(String),
+}
+
+impl Draft {
+    fn plain(text: String) -> Self {
+        let (id, metadata) = (DraftId::File, Map::new());
+        Self {
+            id,
+            text,
+            content_type: "text/plain",
+            metadata,
+        }
+    }
+
+    fn markdown(text: String) -> Self {
+        Self {
+            content_type: "text/markdown",
+            ..Self::plain(text)
+        }
+    }
+
+    fn finish(self, file: &str, inherited: &Map<String, Value>) -> Result<SourceDocument, Problem> {
+        if self.text.trim().is_empty() {
+            return Err(match self.id {
+                DraftId::Record(id) => Problem::broken(format!("record `{id}` holds no text")),
+                _ => Problem::Empty,
+            });
+        }
+        if self.text.len() > MAX_TEXT_BYTES {
+            return Err(Problem::TooLarge(MAX_TEXT_BYTES as u64));
+        }
+        let mut metadata = inherited.clone();
+        metadata.extend(self.metadata);
+        metadata.insert(CONTENT_TYPE.into(), self.content_type.into());
+        let id = match self.id {
+            DraftId::File => file.to_owned(),
+            DraftId::Record(record) => format!("{file}#{record}"),
+            DraftId::Own(id) => id,
+        };
+        Ok(SourceDocument {
+            id,
+            text: self.text,
+            metadata,
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Markdown,
+    Text,
+    Html,
+    Pdf,
+    Docx,
+    Json,
+    JsonLines,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Result<Self, Problem> {
+        if attributes::described_by(path).is_some() {
+            return Err(Problem::Orphan);
+        }
+        let ending = path
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
+        match ending.as_str() {
+            "md" | "markdown" => Ok(Self::Markdown),
+            "txt" | "text" => Ok(Self::Text),
+            "html" | "htm" | "xhtml" => Ok(Self::Html),
+            "pdf" => Ok(Self::Pdf),
+            "docx" => Ok(Self::Docx),
+            "json" => Ok(Self::Json),
+            "jsonl" | "ndjson" => Ok(Self::JsonLines),
+            _ => Err(Problem::Unsupported),
+        }
+    }
+}
+
+/// The bytes of a regular file. A link is refused even when it replaced the file since it was found.
+fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+    if !path.symlink_metadata()?.is_file() {
+        return Err(Problem::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES {
+        return Err(Problem::TooLarge(FILE_BYTES));
+    }
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Problem> {
+    let text = String::from_utf8(bytes).map_err(|_| Problem::Encoding)?;
+    if text.contains('\0') {
+        return Err(Problem::Encoding);
+    }
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text))
+}

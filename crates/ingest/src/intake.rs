@@ -1,0 +1,451 @@
+//! The only way into the index: validate, stamp, label, split, embed, store.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use bailiwick_index::{DocumentId, Index, IndexError, NewChunk, NewDocument, Receipt};
+use bailiwick_models::{Embedder, ModelError};
+use bailiwick_policy::{Label, Schema};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::document::{CONTENT_TYPE, STAMPS, SourceDocument};
+use crate::split::{self, Format};
+
+/// The most bytes of one document's text.
+pub const MAX_TEXT_BYTES: usize = 10_000_000;
+
+/// The most bytes of one document's metadata, as JSON.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+
+/// How many lists and objects in each other metadata may be.
+const MAX_METADATA_DEPTH: usize = 16;
+
+/// How many passages are embedded at a time.
+const EMBEDDED_TOGETHER: usize = 256;
+
+/// Who brings the documents, as a verified token says.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// The agent's SPIFFE ID.
+    pub ingested_by: String,
+    /// The token's id.
+    pub token_jti: Option<String>,
+    /// The token's scope.
+    pub scope: Option<String>,
+}
+
+/// What happens to a document that is right but for its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlabelled {
+    /// It is refused, and the batch with it.
+    Refuse,
+    /// It is stored where no policy can reach it, until an administrator labels it.
+    Quarantine,
+}
+
+/// One document that cannot be stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Its place in the batch, from 0.
+    pub index: usize,
+    /// Its id as it was sent, shortened when it is too long.
+    pub id: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Why nothing was stored.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IntakeError {
+    /// At least one document is wrong, and here is each.
+    #[error("{}", told(.0))]
+    Refused(Vec<Refusal>),
+    /// The documents cannot be embedded.
+    #[error("the documents cannot be embedded now; try again")]
+    Model(#[from] ModelError),
+    /// The index does not take them.
+    #[error("the index does not take the documents now; try again")]
+    Index(#[from] IndexError),
+    /// A bug or a machine without memory.
+    #[error("the documents cannot be prepared; this is not their fault")]
+    Internal(&'static str),
+}
+
+fn told(refusals: &[Refusal]) -> String {
+    let Some(first) = refusals.first() else {
+        return "nothing is wrong".into();
+    };
+    let Refusal { index, id, reason } = first;
+    let others = match refusals.len() - 1 {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
+    };
+    format!(
+        "nothing is stored: document {index}, `{}`: {reason}{others}",
+        crate::http::printable(id)
+    )
+}
+
+/// Takes documents in.
+#[derive(Clone)]
+pub struct Intake {
+    schema: Arc<Schema>,
+    embedder: Arc<dyn Embedder>,
+    index: Arc<dyn Index>,
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake")
+            .field("embedder", &self.embedder)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A document that may be stored.
+struct Accepted {
+    id: DocumentId,
+    text: String,
+    metadata: Map<String, Value>,
+    label: Label,
+    content_hash: [u8; 32],
+}
+
+impl Intake {
+    /// Documents are labelled by this schema, embedded by this model and stored in this index.
+    pub fn new(schema: Arc<Schema>, embedder: Arc<dyn Embedder>, index: Arc<dyn Index>) -> Self {
+        Self {
+            schema,
+            embedder,
+            index,
+        }
+    }
+
+    /// Stores all of these documents or none. Those that the index already holds just so are not
+    /// written again, and the receipt counts only what was written; its revision covers them all.
+    ///
+    /// # Errors
+    /// [`IntakeError::Refused`] names every document that is wrong.
+    pub async fn store(
+        &self,
+        documents: Vec<SourceDocument>,
+        stamp: &Stamp,
+        unlabelled: Unlabelled,
+    ) -> Result<Receipt, IntakeError> {
+        let accepted = self.accept(documents, stamp, unlabelled)?;
+        let known: Vec<(DocumentId, [u8; 32])> = accepted
+            .iter()
+            .map(|document| (document.id.clone(), document.content_hash))
+            .collect();
+        let unchanged = self.index.unchanged(&known).await?;
+        if unchanged.len() != known.len() {
+            return Err(IntakeError::Internal(
+                "the index did not answer for every document",
+            ));
+        }
+        let fresh: Vec<Accepted> = accepted
+            .into_iter()
+            .zip(unchanged)
+            .filter_map(|(document, unchanged)| (!unchanged).then_some(document))
+            .collect();
+        if fresh.is_empty() {
+            return Ok(Receipt {
+                revision: self.index.revision(),
+                ..Receipt::default()
+            });
+        }
+        let quarantined = fresh
+            .iter()
+            .filter(|document| document.label.is_quarantine())
+            .count();
+        let documents = self.embed(fresh).await?;
+        let receipt = self.index.upsert(documents).await?;
+        if quarantined > 0 {
+            tracing::warn!(quarantined, ingested_by = %stamp.ingested_by, "documents without a label are quarantined");
+        }
+        Ok(receipt)
+    }
+
+    /// Gives a stored document other metadata, and the label that follows from it. `None`: there is
+    /// no such document.
+    ///
+    /// # Errors
+    /// [`IntakeError::Refused`] when the metadata makes no label.
+    pub async fn set_metadata(
+        &self,
+        id: &str,
+        metadata: Map<String, Value>,
+        stamp: &Stamp,
+    ) -> Result<Option<Receipt>, IntakeError> {
+        let prepared = (|| {
+            let id = DocumentId::new(id)?;
+            let metadata = stamped(metadata, stamp)?;
+            let label = self
+                .schema
+                .label(&metadata)
+                .map_err(|cause| cause.to_string())?;
+            Ok::<_, String>((id, metadata, label))
+        })();
+        let (id, metadata, label) =
+            prepared.map_err(|reason| IntakeError::Refused(vec![refusal(0, id, reason)]))?;
+        Ok(self.index.relabel(&id, metadata, label).await?)
+    }
+
+    /// Removes these documents. One that is not there is none of the receipt's.
+    ///
+    /// # Errors
+    /// [`IntakeError::Refused`] when one of these can be no document's id.
+    pub async fn remove(&self, ids: &[String]) -> Result<Receipt, IntakeError> {
+        let mut refusals = Vec::new();
+        let mut wanted = Vec::with_capacity(ids.len());
+        for (index, id) in ids.iter().enumerate() {
+            match DocumentId::new(id) {
+                Ok(id) => wanted.push(id),
+                Err(reason) => refusals.push(refusal(index, id, reason)),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(IntakeError::Refused(refusals));
+        }
+        Ok(self.index.remove(&wanted).await?)
+    }
+
+    fn accept(
+        &self,
+        documents: Vec<SourceDocument>,
+        stamp: &Stamp,
+        unlabelled: Unlabelled,
+    ) -> Result<Vec<Accepted>, IntakeError> {
+        let mut refusals = Vec::new();
+        let mut accepted = Vec::with_capacity(documents.len());
+        let mut seen = HashSet::new();
+        for (index, document) in documents.into_iter().enumerate() {
+            let sent_id = document.id.clone();
+            let result = if seen.insert(sent_id.clone()) {
+                self.accept_one(document, stamp, unlabelled)
+            } else {
+                Err("the batch holds another document with this id".into())
+            };
+            match result {
+                Ok(document) => accepted.push(document),
+                Err(reason) => refusals.push(refusal(index, &sent_id, reason)),
+            }
+        }
+        if refusals.is_empty() {
+            Ok(accepted)
+        } else {
+            Err(IntakeError::Refused(refusals))
+        }
+    }
+
+    fn accept_one(
+        &self,
+        document: SourceDocument,
+        stamp: &Stamp,
+        unlabelled: Unlabelled,
+    ) -> Result<Accepted, String> {
+        let SourceDocument { id, text, metadata } = document;
+        let id = DocumentId::new(&id)?;
+        if text.trim().is_empty() {
+            return Err("its text is empty".into());
+        }
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(format!(
+                "its text has more than {MAX_TEXT_BYTES} bytes; split it"
+            ));
+        }
+        if text.contains('\0') {
+            return Err("its text holds a NUL character".into());
+        }
+        let metadata = stamped(metadata, stamp)?;
+        let label = match self.schema.label(&metadata) {
+            Ok(label) => label,
+            Err(_) if unlabelled == Unlabelled::Quarantine => Label::quarantine(),
+            Err(cause) => return Err(cause.to_string()),
+        };
+        let content_hash = self.content_hash(&id, &text, &metadata, &label);
+        Ok(Accepted {
+            id,
+            text,
+            metadata,
+            label,
+            content_hash,
+        })
+    }
+
+    /// Changes when anything that is stored would, but for the stamps of the single run.
+    ///
+    /// The label is part of it, because another schema reads another label from the same metadata.
+    fn content_hash(
+        &self,
+        id: &DocumentId,
+        text: &str,
+        metadata: &Map<String, Value>,
+        label: &Label,
+    ) -> [u8; 32] {
+        let lasting: std::collections::BTreeMap<&String, &Value> = metadata
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "ingested_at" | "token_jti"))
+            .collect();
+        let parts = [
+            id.as_str(),
+            text,
+            &serde_json::json!(lasting).to_string(),
+            &self.schema.describe(label).to_string(),
+            self.embedder.id(),
+            split::VERSION,
+        ];
+        let mut hash = Context::new(&SHA256);
+        for part in parts {
+            // The length keeps the end of one part from passing for the start of the next.
+            hash.update(&part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hash.finish().as_ref());
+        bytes
+    }
+
+    async fn embed(&self, documents: Vec<Accepted>) -> Result<Vec<NewDocument>, IntakeError> {
+        let split = tokio::task::spawn_blocking(move || {
+            let passages = |document: Accepted| {
+                (
+                    split::passages(&document.text, format_of(&document)),
+                    document,
+                )
+            };
+            documents.into_iter().map(passages).collect::<Vec<_>>()
+        });
+        let split = split
+            .await
+            .map_err(|_| IntakeError::Internal("the splitter failed"))?;
+        let mut texts: Vec<String> = Vec::new();
+        let mut places = Vec::with_capacity(split.len());
+        for (passages, document) in split {
+            places.push((passages.len(), document));
+            texts.extend(passages);
+        }
+        let mut vectors = Vec::with_capacity(texts.len());
+        for together in texts.chunks(EMBEDDED_TOGETHER) {
+            vectors.extend(self.embedder.embed(together).await?);
+        }
+        if vectors.len() != texts.len() {
+            return Err(IntakeError::Internal(
+                "the model did not embed every passage",
+            ));
+        }
+        let mut chunks = texts
+            .into_iter()
+            .zip(vectors)
+            .map(|(text, vector)| NewChunk { text, vector });
+        let documents = places.into_iter().map(|(passages, document)| {
+            let Accepted {
+                id,
+                text,
+                metadata,
+                label,
+                content_hash,
+            } = document;
+            let chunks = chunks.by_ref().take(passages).collect();
+            NewDocument {
+                id,
+                text,
+                metadata,
+                label,
+                content_hash,
+                chunks,
+            }
+        });
+        Ok(documents.collect())
+    }
+}
+
+/// What the reader says of the text, or else what the id's ending says.
+fn format_of(document: &Accepted) -> Format {
+    let markdown = match document.metadata.get(CONTENT_TYPE).and_then(Value::as_str) {
+        Some(content_type) => content_type.starts_with("text/markdown"),
+        None => [".md", ".markdown"]
+            .iter()
+            .any(|ending| document.id.as_str().ends_with(ending)),
+    };
+    if markdown {
+        Format::Markdown
+    } else {
+        Format::Plain
+    }
+}
+
+/// The metadata with the truth under the reserved names, and nothing where there is none.
+fn stamped(mut metadata: Map<String, Value>, stamp: &Stamp) -> Result<Map<String, Value>, String> {
+    // The depth comes first: measuring the size goes as deep as the metadata.
+    if metadata
+        .values()
+        .any(|value| is_deeper_than(MAX_METADATA_DEPTH, value))
+    {
+        return Err(format!(
+            "its metadata is nested deeper than {MAX_METADATA_DEPTH} levels"
+        ));
+    }
+    if serde_json::to_vec(&metadata).map_or(true, |json| json.len() > MAX_METADATA_BYTES) {
+        return Err(format!(
+            "its metadata has more than {MAX_METADATA_BYTES} bytes"
+        ));
+    }
+    if is_mock(&metadata) {
+        return Err("it was made by a mock; connect its reader to the real source".into());
+    }
+    for name in STAMPS {
+        metadata.remove(name);
+    }
+    let truth = [
+        ("ingested_by", Some(stamp.ingested_by.clone())),
+        ("token_jti", stamp.token_jti.clone()),
+        ("scope", stamp.scope.clone()),
+        ("ingested_at", Some(now())),
+    ];
+    metadata.extend(
+        truth
+            .into_iter()
+            .filter_map(|(name, said)| Some((name.to_owned(), said?.into()))),
+    );
+    Ok(metadata)
+}
+
+fn is_mock(metadata: &Map<String, Value>) -> bool {
+    let marked = metadata
+        .get("mock")
+        .is_some_and(|mock| !matches!(mock, Value::Null | Value::Bool(false)));
+    let auth = metadata
+        .get("ingestion_auth")
+        .map(|auth| auth.to_string().to_lowercase());
+    marked || auth.is_some_and(|auth| auth.contains("mock"))
+}
+
+fn is_deeper_than(levels: usize, value: &Value) -> bool {
+    let deeper = |value: &Value| levels == 0 || is_deeper_than(levels - 1, value);
+    match value {
+        Value::Array(values) => values.iter().any(deeper),
+        Value::Object(members) => members.values().any(deeper),
+        _ => false,
+    }
+}
+
+/// The time in UTC to the second, as RFC 3339 with a `Z`.
+fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    let seconds = now.replace_nanosecond(0).unwrap_or(now);
+    seconds
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| seconds.unix_timestamp().to_string())
+}
+
+fn refusal(index: usize, id: &str, reason: String) -> Refusal {
+    let id = id.chars().take(DocumentId::MAX_BYTES).collect();
+    Refusal { index, id, reason }
+}
