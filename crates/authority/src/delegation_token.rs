@@ -46,8 +46,13 @@ impl DelegationTokenRequest {
         if in_query.len() > 1 || scopes.len() > 1 || x_client_ids.len() > 1 {
             return Err(IssueError::Ambiguous);
         }
-        let given = in_query.iter().map(String::as_str).chain(x_client_ids.iter().copied());
-        let ids = given.map(client_id).collect::<Result<Vec<Uuid>, IssueError>>()?;
+        let given = in_query
+            .iter()
+            .map(String::as_str)
+            .chain(x_client_ids.iter().copied());
+        let ids = given
+            .map(client_id)
+            .collect::<Result<Vec<Uuid>, IssueError>>()?;
         let client_id = match ids.as_slice() {
             [] => return Err(IssueError::ClientIdMissing),
             [first, rest @ ..] if rest.iter().all(|id| id == first) => *first,
@@ -161,9 +166,13 @@ impl IssueError {
     fn advice(&self) -> &'static str {
         match self {
             Self::ClientIdMissing => "send the agent's client id, a UUID, as client_id",
-            Self::ClientIdMalformed => "a client id is a UUID, like the one that `agents create` prints",
+            Self::ClientIdMalformed => {
+                "a client id is a UUID, like the one that `agents create` prints"
+            }
             Self::Ambiguous => "send each parameter once; client_id and X-Client-ID must agree",
-            Self::InvalidScope => "ask for one or more delegated scopes, with single spaces between",
+            Self::InvalidScope => {
+                "ask for one or more delegated scopes, with single spaces between"
+            }
             Self::Revoked => "this agent is revoked; ask an administrator for another",
             Self::WeakCredential => {
                 "this agent authenticates with an assertion; use the token endpoint"
@@ -252,13 +261,22 @@ impl Authority {
         &self,
         request: DelegationTokenRequest,
     ) -> Result<IssuedToken, IssueError> {
-        let DelegationTokenRequest { client_id, scope, request_id } = request;
+        let DelegationTokenRequest {
+            client_id,
+            scope,
+            request_id,
+        } = request;
         let asked = scope.clone();
-        let issued = self.blocking(move |inner| inner.issue(client_id, asked.as_deref())).await;
+        let issued = self
+            .blocking(move |inner| inner.issue(client_id, asked.as_deref()))
+            .await;
         let error = match issued {
             Ok((minted, agent)) => {
                 let event = minted.event(&agent).with_request(request_id.as_deref());
-                self.audit().record(event).await.map_err(AuthorityError::from)?;
+                self.audit()
+                    .record(event)
+                    .await
+                    .map_err(AuthorityError::from)?;
                 return Ok(IssuedToken::new(minted, &self.config().trust_domain));
             }
             Err(error) => error,
@@ -290,7 +308,10 @@ impl Inner {
         let delegation = usable(&agent)?;
         let scopes = match asked {
             None => delegation.permissions.clone(),
-            Some(asked) => delegation.permissions.narrowed(asked).ok_or(IssueError::InvalidScope)?,
+            Some(asked) => delegation
+                .permissions
+                .narrowed(asked)
+                .ok_or(IssueError::InvalidScope)?,
         };
         let minted = self.mint(Draft {
             agent: &agent,
@@ -307,9 +328,14 @@ impl Inner {
 
 /// What is delegated to `agent` now, if it permits anything.
 fn usable(agent: &Agent) -> Result<&Delegation, IssueError> {
-    let delegation = agent.delegation.as_ref().ok_or(IssueError::NothingDelegated)?;
+    let delegation = agent
+        .delegation
+        .as_ref()
+        .ok_or(IssueError::NothingDelegated)?;
     if delegation.expires_at <= Timestamp::now() {
-        return Err(IssueError::Expired { expired_at: delegation.expires_at });
+        return Err(IssueError::Expired {
+            expired_at: delegation.expires_at,
+        });
     }
     if delegation.permissions.is_empty() {
         return Err(IssueError::NothingPermitted);

@@ -58,7 +58,11 @@ struct Verifier {
 impl Keys {
     pub(crate) fn new(directory: PathBuf) -> Result<Self, DatabaseError> {
         database::private_directory(&directory)?;
-        Ok(Self { directory, signer: Mutex::default(), verifier: Mutex::default() })
+        Ok(Self {
+            directory,
+            signer: Mutex::default(),
+            verifier: Mutex::default(),
+        })
     }
 
     /// Makes the first key. Returns its id, or `None` when there is one already.
@@ -87,7 +91,14 @@ impl Keys {
         write_private(&file, private.as_ref()).map_err(|e| DatabaseError::file(&file, e))?;
         let jwk = signer.jwk().to_string();
         let kid = signer.kid;
-        writing.insert_key(&KeyRow { kid: kid.clone(), jwk, retired_at: None }, now)?;
+        writing.insert_key(
+            &KeyRow {
+                kid: kid.clone(),
+                jwk,
+                retired_at: None,
+            },
+            now,
+        )?;
         Ok(kid)
     }
 
@@ -111,7 +122,11 @@ impl Keys {
     pub(crate) fn jwks(&self, store: &Store) -> Result<Value, AuthorityError> {
         let now = Timestamp::now();
         let mut keys = Vec::new();
-        for row in store.read(store::keys)?.iter().filter(|key| verifies(key, now)) {
+        for row in store
+            .read(store::keys)?
+            .iter()
+            .filter(|key| verifies(key, now))
+        {
             let jwk: Value = serde_json::from_str(&row.jwk)
                 .map_err(|e| AuthorityError::SigningKey(format!("public key {}: {e}", row.kid)))?;
             keys.push(jwk);
@@ -129,7 +144,10 @@ impl Keys {
         let (keys, _) = KeySet::from_jwks(jwks.to_string().as_bytes())
             .map_err(|e| AuthorityError::SigningKey(e.to_string()))?;
         let keys = Arc::new(keys);
-        *known = Some(Arc::new(Verifier { jwks, keys: Arc::clone(&keys) }));
+        *known = Some(Arc::new(Verifier {
+            jwks,
+            keys: Arc::clone(&keys),
+        }));
         Ok(keys)
     }
 
@@ -139,20 +157,27 @@ impl Keys {
 }
 
 fn verifies(key: &KeyRow, now: Timestamp) -> bool {
-    key.retired_at.is_none_or(|at| Timestamp::from_unix(at).plus(OVERLAP_SECONDS) > now)
+    key.retired_at
+        .is_none_or(|at| Timestamp::from_unix(at).plus(OVERLAP_SECONDS) > now)
 }
 
 impl Signer {
     fn generate() -> Result<Self, AuthorityError> {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048)
             .map_err(|_| AuthorityError::SigningKey("it cannot be made".into()))?;
-        Ok(Self { kid: thumbprint(&pair), pair })
+        Ok(Self {
+            kid: thumbprint(&pair),
+            pair,
+        })
     }
 
     fn load(file: &Path, kid: &str) -> Result<Self, AuthorityError> {
         let wrong = |e| DatabaseError::file(file, e);
         if fs::metadata(file).map_err(wrong)?.len() > MAX_FILE_BYTES {
-            return Err(AuthorityError::SigningKey(format!("{} is no key", file.display())));
+            return Err(AuthorityError::SigningKey(format!(
+                "{} is no key",
+                file.display()
+            )));
         }
         let private = SecretSlice::from(fs::read(file).map_err(wrong)?);
         let pair = RsaKeyPair::from_pkcs8(private.expose_secret()).map_err(|e| {
@@ -162,7 +187,10 @@ impl Signer {
             let text = format!("{} holds another key than its name says", file.display());
             return Err(AuthorityError::SigningKey(text));
         }
-        Ok(Self { kid: kid.to_owned(), pair })
+        Ok(Self {
+            kid: kid.to_owned(),
+            pair,
+        })
     }
 
     /// The public half.
@@ -173,13 +201,22 @@ impl Signer {
 
     /// A token (RFC 7515 compact form, RS256, `typ: at+jwt`) with these claims.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, AuthorityError> {
-        let header = Header { alg: "RS256", typ: "at+jwt", kid: &self.kid };
+        let header = Header {
+            alg: "RS256",
+            typ: "at+jwt",
+            kid: &self.kid,
+        };
         let mut token = encoded(&header)?;
         token.push('.');
         token.push_str(&encoded(claims)?);
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                token.as_bytes(),
+                &mut signature,
+            )
             .map_err(|_| AuthorityError::SigningKey("it does not sign".into()))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
@@ -219,8 +256,11 @@ fn thumbprint(pair: &RsaKeyPair) -> String {
 /// Writes a file that only its owner reads, whole or not at all, and onto the disk.
 fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension(format!("{}.part", Uuid::new_v4()));
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

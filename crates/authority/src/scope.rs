@@ -21,7 +21,9 @@ pub struct Scopes(Vec<String>);
 #[non_exhaustive]
 pub enum ScopeError {
     /// One is malformed.
-    #[error("a permission reads like \"read:records\": lower case, digits, \"_.-\", one colon; \"/\" and \"*\" after it; this one does not: {0:?}")]
+    #[error(
+        "a permission reads like \"read:records\": lower case, digits, \"_.-\", one colon; \"/\" and \"*\" after it; this one does not: {0:?}"
+    )]
     Malformed(String),
     /// There are too many.
     #[error("a delegation has at most {MAX_PERMISSIONS} permissions")]

@@ -44,7 +44,8 @@ impl Inner {
             act: Some(act),
         })?;
         let claims = &minted.claims;
-        self.store.write(|writing| writing.insert_exchange(&claims.jti, &parent, claims.exp))?;
+        self.store
+            .write(|writing| writing.insert_exchange(&claims.jti, &parent, claims.exp))?;
         Ok(minted)
     }
 }

@@ -66,7 +66,10 @@ impl Code {
     }
 
     fn error(self, cause: impl Into<String>) -> OAuthError {
-        OAuthError { code: self, cause: cause.into() }
+        OAuthError {
+            code: self,
+            cause: cause.into(),
+        }
     }
 }
 
@@ -136,7 +139,9 @@ pub struct TokenResponse {
 /// Without the token.
 impl fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenResponse").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("TokenResponse")
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,7 +160,10 @@ struct Failed {
 
 impl<E: Into<OAuthError>> From<E> for Failed {
     fn from(e: E) -> Self {
-        Self { error: e.into(), agent: None }
+        Self {
+            error: e.into(),
+            agent: None,
+        }
     }
 }
 
@@ -176,7 +184,10 @@ impl Authority {
             Ok(issued) => {
                 let mut event = issued.minted.event(&issued.agent).with_request(request_id);
                 event.detail = issued.exchanged.then(|| "token exchange".to_owned());
-                self.audit().record(event).await.map_err(AuthorityError::from)?;
+                self.audit()
+                    .record(event)
+                    .await
+                    .map_err(AuthorityError::from)?;
                 Ok(TokenResponse {
                     token_type: "Bearer",
                     expires_in: issued.minted.lifetime(),
@@ -221,8 +232,15 @@ impl Inner {
             self.client_credentials(&agent, form)
         };
         match minted {
-            Ok(minted) => Ok(Issued { minted, agent, exchanged }),
-            Err(error) => Err(Failed { error, agent: Some(agent) }),
+            Ok(minted) => Ok(Issued {
+                minted,
+                agent,
+                exchanged,
+            }),
+            Err(error) => Err(Failed {
+                error,
+                agent: Some(agent),
+            }),
         }
     }
 

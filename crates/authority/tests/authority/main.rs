@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bailiwick_authority::{
-    Administrator, Agent, Audit, Authentication, Authority, AuthorityConfig,
-    DelegationRequest, DelegationTokenRequest, IssueError, IssuedToken,
+    Administrator, Agent, Audit, Authentication, Authority, AuthorityConfig, DelegationRequest,
+    DelegationTokenRequest, IssueError, IssuedToken,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,7 +42,11 @@ impl House {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (authority, audit) = open(directory.path());
-        Self { directory, authority, audit }
+        Self {
+            directory,
+            authority,
+            audit,
+        }
     }
 
     fn path(&self) -> &Path {
@@ -50,17 +54,25 @@ impl House {
     }
 
     async fn agent(&self, name: &str, permissions: &[&str]) -> Agent {
-        self.agent_with(name, Authentication::ClientId, permissions).await
+        self.agent_with(name, Authentication::ClientId, permissions)
+            .await
     }
 
     async fn agent_with(&self, name: &str, auth: Authentication, permissions: &[&str]) -> Agent {
         let agent = self.authority.create_agent(name, auth, &CLI).await.unwrap();
-        self.authority.delegate(name, allow(permissions), &CLI).await.unwrap();
+        self.authority
+            .delegate(name, allow(permissions), &CLI)
+            .await
+            .unwrap();
         agent
     }
 
     async fn token(&self, agent: &Agent) -> String {
-        issue(&self.authority, agent, None).await.unwrap().token().to_owned()
+        issue(&self.authority, agent, None)
+            .await
+            .unwrap()
+            .token()
+            .to_owned()
     }
 
     fn events(&self) -> Vec<Value> {
@@ -83,7 +95,10 @@ fn config() -> AuthorityConfig {
 
 fn open(directory: &Path) -> (Authority, Arc<Audit>) {
     let audit = Arc::new(Audit::open(directory).unwrap());
-    (Authority::open(directory, config(), Arc::clone(&audit)).unwrap(), audit)
+    (
+        Authority::open(directory, config(), Arc::clone(&audit)).unwrap(),
+        audit,
+    )
 }
 
 fn allow(permissions: &[&str]) -> DelegationRequest {
