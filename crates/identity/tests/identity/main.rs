@@ -6,7 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
+    clippy::string_slice,
     reason = "tests fail by panicking"
 )]
 
@@ -15,6 +15,7 @@ mod configuration;
 mod discovery;
 mod key_sets;
 mod laws;
+mod logs;
 mod outage;
 mod provider;
 mod refused;

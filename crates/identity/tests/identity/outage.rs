@@ -63,7 +63,7 @@ async fn k13_a_flood_of_unknown_keys_causes_one_fetch_and_delays_nobody() {
     let published = Reply::json(json!({"keys": [world.signer.jwk(), new.jwk()]}));
     world
         .provider
-        .reply(KEYS, published.late(Duration::from_millis(800)));
+        .reply(KEYS, published.late(Duration::from_secs(2)));
 
     let unknown: Vec<String> = (0..1000)
         .map(|n| {
@@ -97,7 +97,7 @@ async fn k13_a_flood_of_unknown_keys_causes_one_fetch_and_delays_nobody() {
         "those who wait share the outcome"
     );
     assert!(
-        delay < Duration::from_millis(300),
+        delay < Duration::from_secs(1),
         "K13: a known key waited {delay:?}"
     );
     assert_eq!(world.provider.key_requests(), 2, "K13: single flight");
