@@ -1,1 +1,168 @@
 #![doc = include_str!("../README.md")]
+
+mod app;
+mod ask;
+mod attempts;
+mod body;
+mod caller;
+mod problem;
+mod request_id;
+mod routes;
+
+use std::any::Any;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use app::{App, Limits, Parts, Settings};
+pub use problem::Problem;
+
+use app::TokenApp;
+use attempts::FailedAttempts;
+use routes::{admin, authsec, documents, me, oauth, operations, pages, rag, vault};
+
+/// The largest body of a question or an administrator's request, in bytes.
+const SMALL_BODY: usize = 1 << 20;
+/// How long requests under way may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Bailiwick",
+        description = "Retrieval in which every answer stays inside what the caller may read.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "people", description = "With an access token of the identity provider."),
+        (name = "agents", description = "With a delegation token, or to get one."),
+        (name = "administrators", description = "With the administrator's claim."),
+        (name = "operators", description = "Open."),
+    )
+)]
+struct Api;
+
+/// The whole server.
+pub fn router(app: App) -> Router {
+    let limits = app.settings.limits;
+    let tokens = TokenApp { app: app.clone(), attempts: Arc::new(FailedAttempts::new()) };
+    let documented = OpenApiRouter::<()>::with_openapi(Api::openapi())
+        .merge(
+            people_and_agents()
+                .layer(DefaultBodyLimit::max(limits.documents_bytes))
+                .with_state(app.clone()),
+        )
+        .merge(small_bodies().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(app))
+        .merge(with_failed_attempts().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(tokens));
+    let (router, description) = documented.split_for_parts();
+    router
+        .route("/openapi.json", get(async || Json(description)))
+        .route("/", get(pages::index))
+        .route("/page.css", get(pages::stylesheet))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn(harden))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(GlobalConcurrencyLimitLayer::new(limits.concurrency))
+        .layer(from_fn(request_id::identify))
+}
+
+fn people_and_agents() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(documents::write))
+        .routes(routes!(documents::read, documents::remove))
+        .routes(routes!(documents::relabel))
+}
+
+fn small_bodies() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(rag::query))
+        .routes(routes!(rag::retrieve))
+        .routes(routes!(me::me))
+        .routes(routes!(oauth::metadata))
+        .routes(routes!(oauth::jwks))
+        .routes(routes!(oauth::agents_resource))
+        .routes(routes!(oauth::people_resource))
+        .routes(routes!(admin::agents, admin::create_agent))
+        .routes(routes!(admin::delegate, admin::revoke_delegation))
+        .routes(routes!(admin::revoke_agent))
+        .routes(routes!(admin::audit))
+        .routes(routes!(admin::view_as))
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
+        .routes(routes!(operations::app_config))
+        .route("/secure-vault/{*path}", get(vault::read))
+}
+
+fn with_failed_attempts() -> OpenApiRouter<TokenApp> {
+    OpenApiRouter::new()
+        .routes(routes!(authsec::delegation_token))
+        .routes(routes!(oauth::token))
+        .routes(routes!(oauth::revoke))
+        .routes(routes!(oauth::introspect))
+}
+
+/// Serves until `stop` is over, and then lets the requests under way end.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+        stop.await;
+        // Nobody listens when the server failed first, and then there is nothing to wait for.
+        let _ = stopping.send(());
+    });
+    let overdue = async {
+        if stopped.await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = overdue => {
+            tracing::warn!("requests under way were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// What every answer says to browsers and caches.
+async fn harden(request: Request, next: Next) -> Response {
+    let is_private = request.uri().path().starts_with("/api/");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if is_private {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request panicked");
+    Problem::internal().into_response()
+}

@@ -1,0 +1,82 @@
+//! Configuration → the parts that do the work.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bailiwick_authority::{Audit, Authority, Vault};
+use bailiwick_identity::Verifier;
+use bailiwick_index::{EmbeddedIndex, Index, Options};
+use bailiwick_ingest::Intake;
+use bailiwick_models::Embedder;
+use bailiwick_policy::{Policy, Schema};
+use bailiwick_server::{App, Limits, Parts, Settings};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use crate::config::Config;
+
+pub(crate) fn schema(config: &Config) -> Result<Arc<Schema>> {
+    Ok(Arc::new(Schema::new(&config.attributes)?))
+}
+
+pub(crate) fn policy(config: &Config) -> Result<Policy> {
+    Ok(Policy::new(&config.policy, schema(config)?)?)
+}
+
+pub(crate) fn authority(config: &Config) -> Result<(Authority, Arc<Audit>)> {
+    let audit = Arc::new(Audit::open(&config.data_dir)?);
+    let authority =
+        Authority::open(&config.data_dir, config.authority.clone(), Arc::clone(&audit))?;
+    Ok((authority, audit))
+}
+
+/// The index and the only way into it.
+pub(crate) struct Store {
+    pub(crate) index: Arc<dyn Index>,
+    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) intake: Intake,
+}
+
+pub(crate) fn store(config: &Config, schema: Arc<Schema>) -> Result<Store> {
+    let embedder = bailiwick_models::embedder(&config.embedding)?;
+    let options = Options {
+        folder: config.data_dir.join("index"),
+        schema: Arc::clone(&schema),
+        embedder: embedder.id().to_owned(),
+        dimensions: embedder.dimensions(),
+    };
+    let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(options)?);
+    let intake = Intake::new(schema, Arc::clone(&embedder), Arc::clone(&index));
+    Ok(Store { index, embedder, intake })
+}
+
+/// Everything that a server is made of.
+pub(crate) fn app(config: &Config) -> Result<App> {
+    let policy = Arc::new(policy(config)?);
+    let verifier = Verifier::start(config.identity.clone())?;
+    let (authority, audit) = authority(config)?;
+    let vault = Vault::new(config.vault.collections.clone(), Arc::clone(&audit))?;
+    let answerer = bailiwick_answer::answerer(&config.answer)?;
+    let Store { index, embedder, intake } = store(config, Arc::clone(policy.schema()))?;
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be kept")?;
+    let settings = settings(config);
+    Ok(App::new(Parts {
+        verifier, policy, index, embedder, answerer, intake, authority, audit, vault, settings, metrics,
+    }))
+}
+
+fn settings(config: &Config) -> Settings {
+    let (limits, default) = (&config.limits, Limits::default());
+    Settings {
+        public_url: config.public_url(),
+        issuer: config.identity.issuer.clone(),
+        client_id: config.app.client_id.clone(),
+        scopes: config.app.scopes.clone(),
+        admin: config.admin.as_ref().map(|admin| (admin.claim.clone(), admin.value.clone())),
+        limits: Limits {
+            query_bytes: limits.query_bytes.unwrap_or(default.query_bytes),
+            top_k: limits.top_k.unwrap_or(default.top_k),
+            documents_bytes: limits.documents_bytes.unwrap_or(default.documents_bytes),
+            concurrency: limits.concurrency.unwrap_or(default.concurrency),
+        },
+    }
+}

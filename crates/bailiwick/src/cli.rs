@@ -1,0 +1,226 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// Retrieval in which every answer stays inside what the person who asked may read.
+#[derive(Debug, Parser)]
+#[command(name = "bailiwick", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  bailiwick demo
+  bailiwick ask --as bob \"What is project Phoenix?\"
+  bailiwick --config acme.toml serve")]
+pub(crate) struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, env = "BAILIWICK_CONFIG", default_value = "./bailiwick.toml")]
+    pub(crate) config: PathBuf,
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How log lines look. What is logged: the variable RUST_LOG.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the demo company: identity provider, authority, vault and server on this machine.
+    Demo(Demo),
+    /// Start the server.
+    Serve,
+    /// Store documents from files, folders or the vault.
+    Ingest(Ingest),
+    /// Ask a server a question.
+    Ask(Ask),
+    /// Register agents, delegate to them, revoke them.
+    #[command(subcommand)]
+    Agents(Agents),
+    /// Rotate the signing keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Read and verify the audit trail.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Test and explain the policy.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Check the configuration.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bailiwick demo --port 9000")]
+pub(crate) struct Demo {
+    /// The server's port on 127.0.0.1; the identity provider takes the next one.
+    #[arg(long, default_value_t = 8321)]
+    pub(crate) port: u16,
+    /// The company's folder.
+    #[arg(long, default_value = "examples/acme")]
+    pub(crate) company: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bailiwick ingest handbook/ --attribute department=hr --attribute clearance_level=Internal
+  bailiwick ingest handbook/ --server https://bailiwick.example --client-id 5f0c…
+  bailiwick ingest --vault secure-vault/records --scope read:records --client-id 5f0c…
+
+Attributes come from a document's front matter, its sidecar FILE.meta.toml, its folder's
+.bailiwick.toml, or --attribute, in that order. Unchanged documents are skipped, so that a run
+that was interrupted is continued by starting it again.")]
+pub(crate) struct Ingest {
+    /// Files and folders: Markdown, text, HTML, PDF, DOCX, JSON, JSONL.
+    #[arg(required_unless_present_any = ["vault", "remove"])]
+    pub(crate) paths: Vec<PathBuf>,
+    /// An attribute for documents that do not carry it: NAME=VALUE. May be repeated.
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
+    pub(crate) attributes: Vec<(String, String)>,
+    /// Store documents without a right label out of everybody's reach, instead of refusing them.
+    #[arg(long, conflicts_with_all = ["server", "client_id"])]
+    pub(crate) quarantine: bool,
+    /// Send the documents to this server instead of storing them in the data directory.
+    #[arg(long, requires = "client_id")]
+    pub(crate) server: Option<String>,
+    /// The agent in whose name documents are read and sent.
+    #[arg(long)]
+    pub(crate) client_id: Option<String>,
+    /// Read this collection of the server's vault instead of files.
+    #[arg(long, value_name = "PATH", requires = "client_id", conflicts_with = "paths")]
+    pub(crate) vault: Option<String>,
+    /// The scope to read the vault with. Default: all that is delegated.
+    #[arg(long, requires = "vault")]
+    pub(crate) scope: Option<String>,
+    /// Remove the document with this id instead. May be repeated.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "vault", "server"])]
+    pub(crate) remove: Vec<String>,
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  bailiwick ask --as alice \"What is project Phoenix?\"
+  BAILIWICK_TOKEN=… bailiwick ask --server https://bailiwick.example \"Who approves travel?\"")]
+pub(crate) struct Ask {
+    /// The question.
+    pub(crate) question: String,
+    /// Sign in as this person of the demo's identity provider. Otherwise the access token is
+    /// taken from the variable BAILIWICK_TOKEN.
+    #[arg(long = "as", value_name = "PERSON")]
+    pub(crate) person: Option<String>,
+    /// The server. Default: `public_url` of the configuration, or the demo's address.
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+    /// The most sources.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) top_k: usize,
+    /// Which rankings are used: hybrid, dense or lexical.
+    #[arg(long, default_value = "hybrid")]
+    pub(crate) mode: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agents {
+    /// Register an agent. It may do nothing until something is delegated to it.
+    Create {
+        /// Lower-case letters, digits and `-`.
+        name: String,
+        /// How it proves who it is: client-id, private-key-jwt or jwt-svid.
+        #[arg(long)]
+        auth: String,
+        /// Its public key (PEM or JWK), or the trust bundle of jwt-svid (JWK Set).
+        #[arg(long)]
+        public_key: Option<PathBuf>,
+    },
+    /// Delegate permissions to an agent, in place of what was delegated before.
+    Delegate {
+        name: String,
+        /// Permissions such as read:records,write:documents.
+        #[arg(long, value_delimiter = ',')]
+        allow: Vec<String>,
+        /// For whom its tokens are. Default: this server.
+        #[arg(long, value_delimiter = ',')]
+        audience: Vec<String>,
+        /// How long a token lasts, such as 30m.
+        #[arg(long, value_parser = humantime::parse_duration)]
+        ttl: Option<Duration>,
+        /// How long the delegation lasts, such as 90d.
+        #[arg(long, value_parser = humantime::parse_duration)]
+        expires: Option<Duration>,
+    },
+    /// Shut an agent out for good, from its next request on.
+    Revoke { name: String },
+    /// List all agents.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a new signing key. Tokens of the old one stay good until they expire.
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Print the last records, newest last.
+    Tail {
+        /// How many.
+        #[arg(short, default_value_t = 20)]
+        n: usize,
+    },
+    /// Check that no record was altered, removed or moved.
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Run a table of cases: TOML or JSON with `case = [{name, claims, document, expect}]`.
+    Test {
+        /// The table.
+        file: PathBuf,
+    },
+    /// Explain the decision on a document for some claims.
+    #[command(after_help = "Example:
+  bailiwick policy explain --claims '{\"department\": \"hr\"}' --document '{\"department\": \"hr\", \"clearance_level\": \"Internal\"}'")]
+    Explain {
+        /// The claims of a token: JSON, or @FILE.
+        #[arg(long)]
+        claims: String,
+        /// The metadata of a document: JSON, or @FILE.
+        #[arg(long)]
+        document: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Read the configuration and everything that it names, and start nothing.
+    Check,
+}
+
+/// Sends the log to standard error.
+pub(crate) fn log(cli: &Cli) {
+    let quiet = !matches!(cli.command, Command::Serve);
+    let default = if quiet { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}

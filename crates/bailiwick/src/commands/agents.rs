@@ -1,0 +1,81 @@
+//! `bailiwick agents` and `bailiwick keys`.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bailiwick_authority::{Administrator, Agent, Authentication, DelegationRequest};
+use serde_json::json;
+
+use crate::assemble;
+use crate::cli::Agents;
+use crate::config::Config;
+use crate::print;
+
+const BY: Administrator = Administrator::CommandLine;
+
+pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Result<()> {
+    let (authority, _audit) = assemble::authority(config)?;
+    match command {
+        Agents::Create { name, auth, public_key } => {
+            let key = public_key.map(|file| {
+                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+            });
+            let auth = Authentication::from_parts(&auth, key.transpose()?.as_deref())?;
+            let Agent { name, client_id, spiffe_id, .. } =
+                authority.create_agent(&name, auth, &BY).await?;
+            if as_json {
+                return print::json(&json!({ "name": name, "client_id": client_id, "spiffe_id": spiffe_id }));
+            }
+            print::line(format!("{name}  client id {client_id}  {spiffe_id}"))?;
+            print::line(format!("Next: bailiwick agents delegate {name} --allow read:records,write:documents"))
+        }
+        Agents::Delegate { name, allow, audience, ttl, expires } => {
+            let request = DelegationRequest {
+                permissions: allow,
+                audience,
+                ttl_seconds: ttl.as_ref().map(Duration::as_secs),
+                lifetime_seconds: expires.as_ref().map(Duration::as_secs),
+            };
+            let delegation = authority.delegate(&name, request, &BY).await?;
+            if as_json {
+                return print::json(&delegation);
+            }
+            let permissions = delegation.permissions.joined();
+            print::line(format!("{name} may {permissions} until {}", delegation.expires_at))
+        }
+        Agents::Revoke { name } => {
+            let agent = authority.revoke_agent(&name, &BY).await?;
+            if as_json {
+                return print::json(&agent);
+            }
+            print::line(format!("{name} is revoked; its tokens are refused from now on"))
+        }
+        Agents::List => {
+            let agents = authority.list_agents().await?;
+            if as_json {
+                return print::json(&agents);
+            }
+            agents.iter().try_for_each(|agent| print::line(in_words(agent)))
+        }
+    }
+}
+
+fn in_words(agent: &Agent) -> String {
+    let may = match (&agent.revoked_at, &agent.delegation) {
+        (Some(at), _) => format!("revoked {at}"),
+        (None, Some(delegation)) => {
+            format!("may {} until {}", delegation.permissions.joined(), delegation.expires_at)
+        }
+        (None, None) => "nothing is delegated".to_owned(),
+    };
+    format!("{}  {}  {}  {may}", agent.name, agent.client_id, agent.auth.name())
+}
+
+pub(crate) async fn rotate_keys(config: &Config, as_json: bool) -> Result<()> {
+    let (authority, _audit) = assemble::authority(config)?;
+    let kid = authority.rotate_keys(&BY).await?;
+    if as_json {
+        return print::json(&json!({ "kid": kid }));
+    }
+    print::line(format!("tokens are now signed with the key {kid}"))
+}

@@ -1,0 +1,169 @@
+//! `bailiwick ingest`.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use bailiwick_index::Receipt;
+use bailiwick_ingest::files::{FileOptions, FileSource, discover};
+use bailiwick_ingest::vault::{VaultConfig, VaultReader};
+use bailiwick_ingest::{
+    DelegationTokens, Intake, Remote, SourceDocument, Stamp, Unlabelled, batches,
+};
+use bailiwick_policy::Schema;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
+
+use crate::assemble;
+use crate::cli::Ingest;
+use crate::config::Config;
+use crate::print;
+
+/// Files that are stored or sent together.
+const FILES_AT_ONCE: usize = 64;
+/// The scope with which documents are sent.
+const WRITE: &str = "write:documents";
+
+/// Where documents go.
+enum Destination {
+    Here { intake: Intake, unlabelled: Unlabelled },
+    Server(Sender),
+}
+
+/// Sends documents to a server in an agent's name.
+pub(crate) struct Sender {
+    remote: Remote,
+    tokens: DelegationTokens,
+}
+
+impl Sender {
+    pub(crate) fn new(server: &str, client_id: &str) -> Result<Self> {
+        Ok(Self { remote: Remote::new(server)?, tokens: DelegationTokens::new(server, client_id)? })
+    }
+
+    /// Sends all documents, in batches.
+    pub(crate) async fn send(&self, documents: Vec<SourceDocument>) -> Result<Receipt> {
+        let mut total = Receipt::default();
+        for batch in batches(documents) {
+            let token = self.tokens.get(Some(WRITE)).await?;
+            add(&mut total, self.remote.send(&batch, &token.secret).await?);
+        }
+        Ok(total)
+    }
+}
+
+fn add(total: &mut Receipt, receipt: Receipt) {
+    total.documents += receipt.documents;
+    total.chunks += receipt.chunks;
+    total.revision = receipt.revision.max(total.revision);
+}
+
+impl Destination {
+    async fn take(&self, documents: Vec<SourceDocument>) -> Result<Receipt> {
+        match self {
+            Self::Server(sender) => sender.send(documents).await,
+            Self::Here { intake, unlabelled } => {
+                let stamp =
+                    Stamp { ingested_by: "command line".into(), token_jti: None, scope: None };
+                Ok(intake.store(documents, &stamp, *unlabelled).await?)
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Result<()> {
+    let schema = assemble::schema(config)?;
+    let receipt = if !options.remove.is_empty() {
+        assemble::store(config, schema)?.intake.remove(&options.remove).await?
+    } else if let (Some(endpoint), Some(client_id)) = (&options.vault, &options.client_id) {
+        let server = options.server.clone().unwrap_or_else(|| config.public_url());
+        let documents = read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
+        Sender::new(&server, client_id)?.send(documents).await?
+    } else {
+        let sources = discover(&options.paths, &file_options(&options, Arc::clone(&schema)))?;
+        store_files(sources, &destination(&options, config, schema)?).await?
+    };
+    if as_json {
+        return print::json(&receipt);
+    }
+    let Receipt { documents, chunks, .. } = receipt;
+    print::line(format!("{documents} documents changed, {chunks} chunks"))
+}
+
+fn destination(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result<Destination> {
+    if let (Some(server), Some(client_id)) = (&options.server, &options.client_id) {
+        return Ok(Destination::Server(Sender::new(server, client_id)?));
+    }
+    let unlabelled =
+        if options.quarantine { Unlabelled::Quarantine } else { Unlabelled::Refuse };
+    Ok(Destination::Here { intake: assemble::store(config, schema)?.intake, unlabelled })
+}
+
+fn file_options(options: &Ingest, schema: Arc<Schema>) -> FileOptions {
+    let mut metadata = Map::new();
+    for (name, value) in &options.attributes {
+        // An attribute that is given twice holds a list.
+        match metadata.get_mut(name) {
+            None => drop(metadata.insert(name.clone(), Value::from(value.as_str()))),
+            Some(Value::Array(values)) => values.push(Value::from(value.as_str())),
+            Some(first) => *first = Value::from(vec![first.take(), Value::from(value.as_str())]),
+        }
+    }
+    FileOptions { schema, metadata }
+}
+
+async fn store_files(sources: Vec<FileSource>, destination: &Destination) -> Result<Receipt> {
+    let bar = progress(sources.len());
+    let mut total = Receipt::default();
+    let mut broken = Vec::new();
+    for group in sources.chunks(FILES_AT_ONCE) {
+        let mut documents = Vec::new();
+        for source in group {
+            match source.read() {
+                Ok(read) => documents.extend(read),
+                Err(error) => broken.push(error.to_string()),
+            }
+            bar.inc(1);
+        }
+        for batch in batches(documents) {
+            add(&mut total, destination.take(batch).await?);
+        }
+    }
+    bar.finish_and_clear();
+    if broken.is_empty() {
+        return Ok(total);
+    }
+    let (stored, files) = (total.documents, broken.len());
+    bail!("{stored} documents are stored, and {files} files are not:\n  {}", broken.join("\n  "))
+}
+
+/// A progress bar, which is silent when nobody watches.
+fn progress(files: usize) -> ProgressBar {
+    let bar = ProgressBar::new(files as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files  {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Reads a collection through the vault with a delegation token.
+pub(crate) async fn read_vault(
+    server: &str,
+    client_id: &str,
+    schema: Arc<Schema>,
+    endpoint: &str,
+    scope: Option<&str>,
+) -> Result<Vec<SourceDocument>> {
+    let reader = VaultReader::new(&VaultConfig::new(server, client_id), schema)?;
+    reader.read(endpoint, scope).await.with_context(|| format!("{endpoint} gave no documents"))
+}
+
+/// Reads every file of a folder.
+pub(crate) fn read_folder(folder: &std::path::Path, schema: Arc<Schema>) -> Result<Vec<SourceDocument>> {
+    let options = FileOptions { schema, metadata: Map::new() };
+    let sources = discover(&[folder.to_owned()], &options)?;
+    let mut documents = Vec::new();
+    for source in sources {
+        documents.extend(source.read().map_err(|error| anyhow!("{error}"))?);
+    }
+    Ok(documents)
+}

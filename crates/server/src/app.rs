@@ -1,0 +1,108 @@
+//! What every route can reach.
+
+use std::sync::Arc;
+
+use bailiwick_answer::Answerer;
+use bailiwick_authority::{Audit, Authority, Vault};
+use bailiwick_identity::Verifier;
+use bailiwick_index::Index;
+use bailiwick_ingest::Intake;
+use bailiwick_models::Embedder;
+use bailiwick_policy::Policy;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::attempts::FailedAttempts;
+
+/// The parts that the server is made of, shared by all requests.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// Everything that [`App`] holds. Each part is the only way to make the next one's input.
+pub struct Parts {
+    /// Token → claims.
+    pub verifier: Arc<Verifier>,
+    /// Claims → bailiwick.
+    pub policy: Arc<Policy>,
+    /// Bailiwick → hits.
+    pub index: Arc<dyn Index>,
+    /// Question → vector.
+    pub embedder: Arc<dyn Embedder>,
+    /// Hits → answer.
+    pub answerer: Arc<dyn Answerer>,
+    /// Documents → index.
+    pub intake: Intake,
+    /// Agents and their tokens.
+    pub authority: Authority,
+    /// What happened.
+    pub audit: Arc<Audit>,
+    /// The protected records.
+    pub vault: Vault,
+    /// What the configuration says of the routes.
+    pub settings: Settings,
+    /// What `/metrics` prints.
+    pub metrics: PrometheusHandle,
+}
+
+/// What the configuration says of the routes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where people reach this server, without a slash at the end.
+    pub public_url: String,
+    /// Who signs people in.
+    pub issuer: String,
+    /// The web app's client id at the identity provider.
+    pub client_id: String,
+    /// What the web app asks for at sign-in.
+    pub scopes: Vec<String>,
+    /// The claim that makes an administrator, and its value.
+    pub admin: Option<(String, String)>,
+    /// What a request may ask for.
+    pub limits: Limits,
+}
+
+/// What a request may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest question, in bytes of UTF-8.
+    pub query_bytes: usize,
+    /// The most sources.
+    pub top_k: usize,
+    /// The largest batch of documents, in bytes.
+    pub documents_bytes: usize,
+    /// Requests under way at once; more wait.
+    pub concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { query_bytes: 8192, top_k: 100, documents_bytes: 64 << 20, concurrency: 512 }
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The state of the routes that check credentials by themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenApp {
+    pub(crate) app: App,
+    pub(crate) attempts: Arc<FailedAttempts>,
+}

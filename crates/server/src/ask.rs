@@ -1,0 +1,194 @@
+//! The one path behind both questions: bailiwick → hits → audit record → answer.
+
+use bailiwick_authority::audit::{Event, Kind, Outcome};
+use bailiwick_index::{Hits, IndexError, Mode, Query, Size};
+use bailiwick_policy::{Label, Narrowing};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::caller::Reader;
+use crate::problem::Problem;
+
+/// A question.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    /// What is asked.
+    query: String,
+    /// The most sources, 1 to 100.
+    #[serde(default = "five")]
+    #[schema(default = 5)]
+    top_k: usize,
+    /// Which rankings are used: `hybrid`, `dense` or `lexical`.
+    #[serde(default)]
+    #[schema(value_type = String, default = "hybrid")]
+    mode: Mode,
+    /// Narrows what is searched: `{"attribute": value | [values] | {"operator": value}}`.
+    #[serde(default, rename = "where")]
+    #[schema(value_type = Option<Object>)]
+    narrowing: Option<Value>,
+}
+
+fn five() -> usize {
+    5
+}
+
+/// What was found for a question, and for whom.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) question: String,
+    pub(crate) hits: Hits,
+    pub(crate) sources: Sources,
+}
+
+/// The sources of an answer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Sources {
+    /// Best first.
+    source_nodes: Vec<SourceNode>,
+    /// The least label that is as secret as all sources: an answer is as secret as what it was
+    /// made from.
+    #[schema(value_type = Object)]
+    classification: Value,
+    /// How much this person may read.
+    #[schema(value_type = Object)]
+    bailiwick: Size,
+    /// The id of this retrieval's audit record.
+    receipt: String,
+}
+
+/// A passage, in the shape of LlamaIndex's `NodeWithScore`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct SourceNode {
+    node: Node,
+    /// Higher is better.
+    score: f32,
+}
+
+/// A chunk, in the shape of LlamaIndex's `TextNode`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Node {
+    /// `<document id>#<n>`.
+    id_: String,
+    /// The document's id.
+    ref_doc_id: String,
+    text: String,
+    #[schema(value_type = Object)]
+    metadata: Map<String, Value>,
+}
+
+impl Question {
+    fn check(&self, app: &App) -> Result<(), Problem> {
+        let limits = app.settings.limits;
+        if self.query.trim().is_empty() {
+            return Err(Problem::bad_request("query: write a question"));
+        }
+        if self.query.len() > limits.query_bytes {
+            let most = limits.query_bytes;
+            return Err(Problem::too_large(format!("query: a question has at most {most} bytes")));
+        }
+        if !(1..=limits.top_k).contains(&self.top_k) {
+            return Err(Problem::bad_request(format!("top_k: write 1 to {}", limits.top_k)));
+        }
+        Ok(())
+    }
+}
+
+/// Finds what answers a question inside the reader's bailiwick, and records that it was asked.
+pub(crate) async fn find(
+    app: &App,
+    reader: &Reader,
+    question: Question,
+    receipt: String,
+) -> Result<Found, Problem> {
+    question.check(app)?;
+    let mut bailiwick = reader.bailiwick.as_ref().clone();
+    let size = app.index.size(&bailiwick).await.map_err(unavailable)?;
+    if let Some(narrowing) = &question.narrowing {
+        let narrowing = Narrowing::new(app.policy.schema(), narrowing)
+            .map_err(|error| Problem::bad_request(error.to_string()))?;
+        bailiwick = bailiwick.narrow(&narrowing, app.index.labels());
+    }
+    let vector = embed(app, &question).await?;
+    let query = Query {
+        text: question.query.clone(),
+        vector,
+        top_k: question.top_k,
+        mode: question.mode,
+        dense_weight: app.embedder.dense_weight(),
+    };
+    let hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
+    record(app, reader, &hits, &receipt).await?;
+    let sources = Sources::new(app, &hits, size, receipt);
+    Ok(Found { question: question.query, hits, sources })
+}
+
+async fn embed(app: &App, question: &Question) -> Result<Vec<f32>, Problem> {
+    if question.mode == Mode::Lexical {
+        return Ok(Vec::new());
+    }
+    let embedded = app.embedder.embed(std::slice::from_ref(&question.query)).await;
+    match embedded.map(|mut vectors| vectors.pop()) {
+        Ok(Some(vector)) => Ok(vector),
+        Ok(None) => Err(Problem::internal()),
+        Err(error) => {
+            tracing::error!(%error, "the question was not embedded");
+            let detail = "The embedding model does not answer; ask with \"mode\": \"lexical\", or later.";
+            Err(Problem::unavailable(detail))
+        }
+    }
+}
+
+/// Nothing is returned that is not on record.
+async fn record(app: &App, reader: &Reader, hits: &Hits, receipt: &str) -> Result<(), Problem> {
+    let labels = app.index.labels();
+    let schema = app.policy.schema();
+    let mut event = Event::new(Kind::Retrieved, Outcome::Ok).with_request(Some(receipt));
+    event.issuer = Some(reader.claims.issuer().to_owned());
+    event.subject = Some(reader.claims.subject().to_owned());
+    event.jti = reader.claims.token_id().map(str::to_owned);
+    event.policy_revision = Some(reader.bailiwick.policy_revision().to_owned());
+    event.index_revision = Some(hits.revision);
+    for hit in &hits.hits {
+        let document = hit.id.document.to_string();
+        if !event.document_ids.contains(&document) {
+            event.document_ids.push(document);
+            let label = labels.label(hit.label).map(|label| schema.describe(&label).to_string());
+            event.labels.extend(label);
+        }
+    }
+    app.audit.record(event).await.map_err(|error| {
+        tracing::error!(%error, "a retrieval was not recorded, so it is not answered");
+        Problem::unavailable("The audit trail cannot be written, so nothing is answered.")
+    })
+}
+
+impl Sources {
+    fn new(app: &App, hits: &Hits, bailiwick: Size, receipt: String) -> Self {
+        let labels: Vec<Label> =
+            hits.hits.iter().filter_map(|hit| app.index.labels().label(hit.label)).collect();
+        let source_nodes = hits.hits.iter().map(|hit| SourceNode {
+            node: Node {
+                id_: hit.id.to_string(),
+                ref_doc_id: hit.id.document.to_string(),
+                text: hit.text.clone(),
+                metadata: hit.metadata.clone(),
+            },
+            score: hit.score,
+        });
+        Self {
+            source_nodes: source_nodes.collect(),
+            classification: app.policy.schema().least_upper_bound(&labels),
+            bailiwick,
+            receipt,
+        }
+    }
+}
+
+/// The caller learns that it does not work now; the log learns why.
+pub(crate) fn unavailable(error: IndexError) -> Problem {
+    tracing::error!(error = &error as &dyn std::error::Error, "the index failed");
+    Problem::unavailable("The index cannot be read now; try again later.")
+}

@@ -1,0 +1,163 @@
+//! Who calls: a person with a bailiwick, an agent with a grant, or an administrator.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts as Request;
+use axum::http::{HeaderMap, header};
+use bailiwick_authority::{Administrator, Grant, TokenError};
+use bailiwick_identity::Claims;
+use bailiwick_policy::Bailiwick;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+
+/// A person whose token was verified, and what she may read.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) claims: Claims,
+    pub(crate) bailiwick: Arc<Bailiwick>,
+}
+
+/// A person who may administer.
+#[derive(Debug)]
+pub(crate) struct Admin(pub(crate) Administrator);
+
+/// An agent whose token was verified.
+#[derive(Debug)]
+pub(crate) struct Agent(pub(crate) Grant);
+
+/// The protected resources that a challenge can point to (RFC 9728).
+#[derive(Clone, Copy, Debug)]
+enum Resource {
+    People,
+    Agents,
+}
+
+impl FromRequestParts<App> for Reader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
+        let claims = claims(parts, app).await?;
+        let bailiwick = app.policy.decide(&claims, app.index.labels());
+        Ok(Self { claims, bailiwick })
+    }
+}
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
+        let claims = claims(parts, app).await?;
+        let (issuer, subject) = (claims.issuer().to_owned(), claims.subject().to_owned());
+        let Some((claim, value)) = &app.settings.admin else {
+            return Err(Problem::forbidden("No administrators are configured here."));
+        };
+        if !says(&claims, claim, value) {
+            tracing::info!(%issuer, %subject, "a person without the administrator's claim was refused");
+            return Err(Problem::forbidden("Only an administrator may do this."));
+        }
+        Ok(Self(Administrator::Person { issuer, subject }))
+    }
+}
+
+impl FromRequestParts<App> for Agent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers, app, Resource::Agents)?;
+        let request_id = RequestId::of(&parts.extensions);
+        match app.authority.authenticate(&token, Some(&request_id)).await {
+            Ok(grant) => Ok(Self(grant)),
+            Err(TokenError::Expired | TokenError::Invalid) if token.is_empty() => {
+                Err(rejected("Invalid token", app, Resource::Agents))
+            }
+            Err(error) if error.status() == 401 => {
+                Err(rejected(&error.to_string(), app, Resource::Agents))
+            }
+            Err(error) => Err(Problem::unavailable(format!("{error}; try again later"))),
+        }
+    }
+}
+
+impl Agent {
+    /// Goes on only if the grant has the scope.
+    pub(crate) fn require(&self, scope: &str, app: &App) -> Result<(), Problem> {
+        self.0.require(scope).map_err(|_| insufficient_scope(scope, app))
+    }
+}
+
+/// 403, and which scope would do (RFC 6750 section 3.1).
+pub(crate) fn insufficient_scope(scope: &str, app: &App) -> Problem {
+    let metadata = resource_metadata(app, Resource::Agents);
+    let challenge =
+        format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", {metadata}");
+    Problem::insufficient_scope(scope, challenge)
+}
+
+async fn claims(parts: &Request, app: &App) -> Result<Claims, Problem> {
+    let token = bearer(&parts.headers, app, Resource::People)?;
+    app.verifier.verify(&token).await.map_err(|rejection| {
+        tracing::info!(cause = rejection.cause(), "a person's token was refused");
+        rejected(&rejection.to_string(), app, Resource::People)
+    })
+}
+
+/// The one bearer token of a request. A token anywhere but in the header is not looked for.
+fn bearer(headers: &HeaderMap, app: &App, resource: Resource) -> Result<String, Problem> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(only) = given.next() else {
+        return Err(anonymous(app, resource));
+    };
+    if given.next().is_some() {
+        return Err(Problem::bad_request("Send one Authorization header, not several."));
+    }
+    let text = only
+        .to_str()
+        .map_err(|_| Problem::bad_request("The Authorization header holds forbidden characters."))?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(anonymous(app, resource));
+    }
+    if token.contains([' ', ',']) {
+        return Err(Problem::bad_request("The Authorization header holds more than one token."));
+    }
+    Ok(token.to_owned())
+}
+
+/// No credentials were sent, so the challenge names no error (RFC 6750 section 3.1).
+fn anonymous(app: &App, resource: Resource) -> Problem {
+    let detail = "Sign in, and send the access token as Authorization: Bearer.";
+    Problem::unauthorized(detail, format!("Bearer {}", resource_metadata(app, resource)))
+}
+
+fn rejected(detail: &str, app: &App, resource: Resource) -> Problem {
+    let metadata = resource_metadata(app, resource);
+    let challenge =
+        format!("Bearer error=\"invalid_token\", error_description=\"{detail}\", {metadata}");
+    Problem::unauthorized(detail, challenge)
+}
+
+fn resource_metadata(app: &App, resource: Resource) -> String {
+    let path = match resource {
+        Resource::People => "/api",
+        Resource::Agents => "",
+    };
+    let public_url = &app.settings.public_url;
+    format!("resource_metadata=\"{public_url}/.well-known/oauth-protected-resource{path}\"")
+}
+
+/// Whether a claim is this value, or a list that holds it.
+fn says(claims: &Claims, claim: &str, value: &str) -> bool {
+    let found = match claim.strip_prefix('/') {
+        Some(_) => Value::Object(claims.as_map().clone()).pointer(claim).cloned(),
+        None => claims.as_map().get(claim).cloned(),
+    };
+    match found {
+        Some(Value::String(text)) => text == value,
+        Some(Value::Array(values)) => values.iter().any(|one| one == value),
+        _ => false,
+    }
+}

@@ -1,0 +1,143 @@
+//! `/api/documents`: people read, agents write.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use bailiwick_authority::Grant;
+use bailiwick_authority::audit::{Event, Kind, Outcome};
+use bailiwick_index::{Document, DocumentId, Receipt};
+use bailiwick_ingest::{IntakeError, SourceDocument, Stamp, Unlabelled};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::ask;
+use crate::body::Body;
+use crate::caller::{Agent, Reader};
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+
+/// The scope that writing takes.
+const WRITE: &str = "write:documents";
+
+/// Documents to store, all or none.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batch {
+    /// `{"id", "text", "metadata"}` each; the attributes stand in the metadata.
+    #[schema(value_type = Vec<Object>)]
+    documents: Vec<SourceDocument>,
+}
+
+/// A document that the caller may read. Forbidden and absent look the same.
+#[utoipa::path(get, path = "/api/documents/{id}", tag = "people", params(("id" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(crate) async fn read(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+) -> Result<Json<Document>, Problem> {
+    let id = DocumentId::new(&id).map_err(|_| Problem::not_found())?;
+    let found = app.index.document(&id, &reader.bailiwick).await.map_err(ask::unavailable)?;
+    found.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// Stores documents; they are durable and searchable when this answers.
+#[utoipa::path(post, path = "/api/documents", tag = "agents", request_body = Batch,
+    responses((status = 200, body = Object), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn write(
+    State(app): State<App>,
+    Extension(request): Extension<RequestId>,
+    agent: Agent,
+    Body(batch): Body<Batch>,
+) -> Result<Json<Receipt>, Problem> {
+    agent.require(WRITE, &app)?;
+    let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
+    let stored = app.intake.store(batch.documents, &stamp(&agent.0), Unlabelled::Refuse).await;
+    finish(&app, &agent.0, request, ids, stored).await.map(Json)
+}
+
+/// Gives a document other metadata; in force for every query that starts after the answer.
+#[utoipa::path(put, path = "/api/documents/{id}/metadata", tag = "agents",
+    params(("id" = String, Path)), request_body = Object,
+    responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn relabel(
+    State(app): State<App>,
+    Extension(request): Extension<RequestId>,
+    agent: Agent,
+    Path(id): Path<String>,
+    Body(metadata): Body<Map<String, Value>>,
+) -> Result<Json<Receipt>, Problem> {
+    agent.require(WRITE, &app)?;
+    let changed = app.intake.set_metadata(&id, metadata, &stamp(&agent.0)).await;
+    let changed = changed.transpose().ok_or_else(Problem::not_found)?;
+    finish(&app, &agent.0, request, vec![id], changed).await.map(Json)
+}
+
+/// Removes a document.
+#[utoipa::path(delete, path = "/api/documents/{id}", tag = "agents", params(("id" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Extension(request): Extension<RequestId>,
+    agent: Agent,
+    Path(id): Path<String>,
+) -> Result<Json<Receipt>, Problem> {
+    agent.require(WRITE, &app)?;
+    let removed = app.intake.remove(std::slice::from_ref(&id)).await;
+    if removed.as_ref().is_ok_and(|receipt| receipt.documents == 0) {
+        return Err(Problem::not_found());
+    }
+    finish(&app, &agent.0, request, vec![id], removed).await.map(Json)
+}
+
+fn stamp(grant: &Grant) -> Stamp {
+    Stamp {
+        ingested_by: grant.spiffe_id().to_owned(),
+        token_jti: Some(grant.token_id().to_owned()),
+        scope: Some(WRITE.to_owned()),
+    }
+}
+
+/// Records what became of a write, and turns its error into the caller's.
+async fn finish(
+    app: &App,
+    grant: &Grant,
+    request: RequestId,
+    ids: Vec<String>,
+    written: Result<Receipt, IntakeError>,
+) -> Result<Receipt, Problem> {
+    let mut event = written_event(grant, &written);
+    event.document_ids = ids;
+    event.request_id = Some(request.to_string());
+    event.scope = Some(WRITE.to_owned());
+    app.audit.record(event).await.map_err(|error| {
+        tracing::error!(%error, "a write was not recorded");
+        Problem::unavailable("The audit trail cannot be written; the write is not acknowledged.")
+    })?;
+    written.map_err(refused)
+}
+
+fn written_event(grant: &Grant, written: &Result<Receipt, IntakeError>) -> Event {
+    match written {
+        Ok(receipt) => {
+            let mut event = grant.event(Kind::Ingested, Outcome::Ok);
+            event.index_revision = Some(receipt.revision);
+            event
+        }
+        Err(error @ IntakeError::Refused(_)) => {
+            grant.event(Kind::Ingested, Outcome::Refused).with_detail(error.to_string())
+        }
+        Err(error) => grant.event(Kind::Ingested, Outcome::Failed).with_detail(error.to_string()),
+    }
+}
+
+fn refused(error: IntakeError) -> Problem {
+    match &error {
+        IntakeError::Refused(refusals) => Problem::refused(error.to_string(), json!(refusals)),
+        _ => {
+            tracing::error!(error = &error as &dyn std::error::Error, "documents were not stored");
+            Problem::unavailable(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `GET /api/me`.
+
+use axum::Json;
+use axum::extract::State;
+use bailiwick_index::Size;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::ask;
+use crate::caller::Reader;
+use crate::problem::Problem;
+
+/// How the server sees the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// Who issued the token.
+    issuer: String,
+    /// The person; with the issuer, all of her name here.
+    subject: String,
+    /// The claims that the policy reads.
+    #[schema(value_type = Object)]
+    claims: Map<String, Value>,
+    /// The claims that the policy would read, and that this token does not carry usably.
+    missing: Vec<String>,
+    /// How much she may read.
+    #[schema(value_type = Object)]
+    bailiwick: Size,
+    /// When the token ends: RFC 3339, UTC.
+    expires_at: String,
+    /// Seconds until then.
+    expires_in: i64,
+    /// Names the policy that decided.
+    policy_revision: String,
+}
+
+/// Tells the caller who she is here.
+#[utoipa::path(get, path = "/api/me", tag = "people",
+    responses((status = 200, body = Me), (status = 401, body = Problem)))]
+pub(crate) async fn me(State(app): State<App>, reader: Reader) -> Result<Json<Me>, Problem> {
+    let (claims, missing) = app.policy.claims_read(&reader.claims);
+    let bailiwick = app.index.size(&reader.bailiwick).await.map_err(ask::unavailable)?;
+    let expires_at = OffsetDateTime::from_unix_timestamp(reader.claims.expires_at())
+        .map_err(|_| Problem::internal())?;
+    Ok(Json(Me {
+        issuer: reader.claims.issuer().to_owned(),
+        subject: reader.claims.subject().to_owned(),
+        claims,
+        missing,
+        bailiwick,
+        expires_at: expires_at
+            .format(&time::format_description::well_known::Rfc3339)
+            .map_err(|_| Problem::internal())?,
+        expires_in: (expires_at - OffsetDateTime::now_utc()).whole_seconds(),
+        policy_revision: reader.bailiwick.policy_revision().to_owned(),
+    }))
+}

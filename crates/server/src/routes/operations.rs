@@ -1,0 +1,41 @@
+//! What operators and programs read: health, readiness, metrics, the web app's configuration.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::problem::Problem;
+
+/// The process runs.
+#[utoipa::path(get, path = "/healthz", tag = "operators", responses((status = 200, body = Object)))]
+pub(crate) async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// People can be answered now; 503 says why not.
+#[utoipa::path(get, path = "/readyz", tag = "operators",
+    responses((status = 200, body = Object), (status = 503, body = Problem)))]
+pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    match app.verifier.readiness() {
+        Ok(()) => Ok(Json(json!({ "status": "ready" }))),
+        Err(why) => Err(Problem::unavailable(format!("The identity provider: {why}"))),
+    }
+}
+
+/// Counts and durations, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "operators", responses((status = 200, body = String)))]
+pub(crate) async fn metrics(State(app): State<App>) -> String {
+    app.metrics.render()
+}
+
+/// What the web app needs to sign people in.
+#[utoipa::path(get, path = "/app-config.json", tag = "people", responses((status = 200, body = Object)))]
+pub(crate) async fn app_config(State(app): State<App>) -> Json<Value> {
+    let settings = &app.settings;
+    Json(json!({
+        "issuer": settings.issuer,
+        "client_id": settings.client_id,
+        "scopes": settings.scopes,
+    }))
+}

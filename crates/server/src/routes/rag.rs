@@ -1,0 +1,113 @@
+//! `POST /api/rag/query` and `POST /api/rag/retrieve`.
+
+use std::convert::Infallible;
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use bailiwick_answer::AnswerError;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::ask::{self, Found, Question, Sources};
+use crate::body::Body;
+use crate::caller::Reader;
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+
+/// An answer and what it was made from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Answer {
+    /// The answer; `[n]` is the n-th source.
+    response: String,
+    #[serde(flatten)]
+    sources: Sources,
+}
+
+/// Answers a question from what the caller may read.
+#[utoipa::path(post, path = "/api/rag/query", tag = "people", request_body = Question,
+    responses((status = 200, body = Answer), (status = 400, body = Problem), (status = 401, body = Problem)))]
+pub(crate) async fn query(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    reader: Reader,
+    Body(question): Body<Question>,
+) -> Result<Response, Problem> {
+    let found = ask::find(&app, &reader, question, id.to_string()).await?;
+    let pieces = app.answerer.answer(&found.question, &found.hits).await.map_err(unanswered)?;
+    if wants_events(&headers) {
+        let stream = Sse::new(events(found, pieces)).keep_alive(KeepAlive::default());
+        return Ok(stream.into_response());
+    }
+    let response = pieces.try_collect::<String>().await.map_err(unanswered)?;
+    Ok(Json(Answer { response, sources: found.sources }).into_response())
+}
+
+/// Finds the passages that an answer would be made from.
+#[utoipa::path(post, path = "/api/rag/retrieve", tag = "people", request_body = Question,
+    responses((status = 200, body = Sources), (status = 400, body = Problem), (status = 401, body = Problem)))]
+pub(crate) async fn retrieve(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    reader: Reader,
+    Body(question): Body<Question>,
+) -> Result<Json<Sources>, Problem> {
+    Ok(Json(ask::find(&app, &reader, question, id.to_string()).await?.sources))
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// `sources` first, then a `token` for each piece, then `done` with the whole, or `error`.
+fn events(
+    found: Found,
+    pieces: BoxStream<'static, Result<String, AnswerError>>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let sources = event("sources", &found.sources);
+    let told = pieces.scan(Telling::default(), |telling, piece| {
+        let event = telling.next(piece);
+        async move { event }
+    });
+    let done = futures::stream::once(async move { event("done", &json!({})) });
+    futures::stream::once(async move { sources }).chain(told).chain(done).map(Ok)
+}
+
+/// What of the answer was told so far.
+#[derive(Default)]
+struct Telling {
+    failed: bool,
+}
+
+impl Telling {
+    fn next(&mut self, piece: Result<String, AnswerError>) -> Option<Event> {
+        if self.failed {
+            return None;
+        }
+        Some(match piece {
+            Ok(text) => event("token", &json!({ "text": text })),
+            Err(error) => {
+                self.failed = true;
+                event("error", &unanswered(error))
+            }
+        })
+    }
+}
+
+fn event(name: &str, data: &impl Serialize) -> Event {
+    let named = Event::default().event(name);
+    named.json_data(data).unwrap_or_else(|_| Event::default().event("error"))
+}
+
+fn unanswered(error: AnswerError) -> Problem {
+    tracing::error!(error = &error as &dyn std::error::Error, "no answer was made");
+    Problem::unavailable("The language model does not answer; use /api/rag/retrieve, or try later.")
+}
