@@ -32,17 +32,9 @@ impl<'t> Unverified<'t> {
         if token.len() > profile.max_token_bytes {
             return Err(Rejection::invalid("token is longer than allowed"));
         }
-        let mut parts = token.split('.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Rejection::invalid(
-                "token does not have exactly three segments",
-            ));
-        };
-        let (signed, _) = token
-            .rsplit_once('.')
-            .ok_or(Rejection::invalid("token has no signature"))?;
+        let (signed, header, payload, signature) = segments(token).ok_or(Rejection::invalid(
+            "token does not have exactly three segments",
+        ))?;
         let header = decode(header, "header is not canonical base64url")?;
         let payload = decode(payload, "payload is not canonical base64url")?;
         if decode(signature, "signature is not canonical base64url")?.is_empty() {
@@ -68,6 +60,13 @@ impl<'t> Unverified<'t> {
             payload,
         })
     }
+}
+
+/// What is signed, and its two parts, and the signature.
+fn segments(token: &str) -> Option<(&str, &str, &str, &str)> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let (header, payload) = signed.split_once('.')?;
+    (!payload.contains('.')).then_some((signed, header, payload, signature))
 }
 
 /// The decoder refuses padding, the other alphabet and bits beyond the last byte, so that two

@@ -31,7 +31,7 @@ async fn assert_refused(world: &World, attacks: Vec<Attack>) {
             "{id}: the caller learns no more than that"
         );
         assert!(
-            since.elapsed() < Duration::from_millis(500),
+            since.elapsed() < Duration::from_secs(1),
             "{id} took {:?}",
             since.elapsed()
         );
