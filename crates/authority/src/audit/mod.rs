@@ -227,7 +227,7 @@ impl Audit {
             .query_row(
                 "SELECT coalesce(max(seq), 0) FROM sqlite_sequence",
                 [],
-                |row| number(row),
+                number,
             )
             .map_err(wrong)?;
         if written != count {

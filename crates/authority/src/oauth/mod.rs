@@ -155,7 +155,7 @@ struct Issued {
 /// A request that failed, and who made it, as far as that was proved.
 struct Failed {
     error: OAuthError,
-    agent: Option<Agent>,
+    agent: Option<Box<Agent>>,
 }
 
 impl<E: Into<OAuthError>> From<E> for Failed {
@@ -239,7 +239,7 @@ impl Inner {
             }),
             Err(error) => Err(Failed {
                 error,
-                agent: Some(agent),
+                agent: Some(Box::new(agent)),
             }),
         }
     }

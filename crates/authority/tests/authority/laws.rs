@@ -19,6 +19,9 @@ const SCOPES: [&str; 5] = [
 ];
 const AUDIENCES: [&str; 3] = [super::ISSUER, "https://one.example", "https://two.example"];
 
+/// Scopes, audiences, seconds.
+type Delegated = (Vec<&'static str>, Vec<&'static str>, u64);
+
 fn some_of<const N: usize>(all: [&'static str; N]) -> impl Strategy<Value = Vec<&'static str>> {
     proptest::sample::subsequence(all.to_vec(), 0..=N).prop_shuffle()
 }
@@ -83,22 +86,15 @@ fn an_exchange_never_widens() {
         ttl_seconds: Some(ttl),
         ..allow(scopes)
     };
-    let law = |(mine, theirs, my_audience, their_audience, ttls, asked): (
-        Vec<&str>,
-        Vec<&str>,
-        Vec<&str>,
-        Vec<&str>,
-        (u64, u64),
-        Option<Vec<&str>>,
-    )| {
+    let law = |((mine, my_audience, my_ttl), (theirs, their_audience, their_ttl), asked): (Delegated, Delegated, Option<Vec<&str>>)| {
         let exchanged = runtime.block_on(async {
             let authority = &house.authority;
             authority
-                .delegate("origin", request(&mine, &my_audience, ttls.0), &CLI)
+                .delegate("origin", request(&mine, &my_audience, my_ttl), &CLI)
                 .await
                 .unwrap();
             authority
-                .delegate("actor", request(&theirs, &their_audience, ttls.1), &CLI)
+                .delegate("actor", request(&theirs, &their_audience, their_ttl), &CLI)
                 .await
                 .unwrap();
             let subject = issue(authority, &origin, None).await.ok()?;
@@ -147,13 +143,7 @@ fn an_exchange_never_widens() {
         Ok(())
     };
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
-    let strategy = (
-        some_of(SCOPES),
-        some_of(SCOPES),
-        some_of(AUDIENCES),
-        some_of(AUDIENCES),
-        (1_u64..=1800, 1_u64..=1800),
-        proptest::option::of(some_of(SCOPES)),
-    );
+    let delegated = || (some_of(SCOPES), some_of(AUDIENCES), 1_u64..=1800);
+    let strategy = (delegated(), delegated(), proptest::option::of(some_of(SCOPES)));
     runner.run(&strategy, law).unwrap();
 }

@@ -1,7 +1,6 @@
 //! The authority, its audit trail and its vault, through the public surface.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "tests fail by panicking"
