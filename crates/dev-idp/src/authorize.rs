@@ -35,23 +35,47 @@ pub(crate) struct AuthorizeForm {
     request_uri: Option<String>,
 }
 
-/// Why a request for authorization goes no further.
-pub(crate) enum Stop {
-    /// There is no address that the browser may be sent to: tell the person.
-    Here(&'static str),
-    /// Tell the client (RFC 6749 section 4.1.2.1).
-    There(AnswerTo, &'static str, &'static str),
-}
+/// What the client did wrong, and is told (RFC 6749 section 4.1.2.1).
+pub(crate) struct Wrong(&'static str, &'static str);
 
+/// Tells the application only at a permitted address; everything else the person reads here.
 pub(crate) async fn authorize(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
     form: Result<Form<AuthorizeForm>, FormRejection>,
 ) -> Response {
-    let outcome = form
-        .map_err(|_| Stop::Here("The request cannot be read; a parameter may stand there twice."))
-        .and_then(|Form(form)| answer(&provider, &headers, form));
-    outcome.unwrap_or_else(|stop| stop.into_response(&provider))
+    let Ok(Form(form)) = form else {
+        return page::problem("The request cannot be read; a parameter may stand there twice.");
+    };
+    let answer_to = match answer_to(&provider, &form) {
+        Ok(answer_to) => answer_to,
+        Err(says) => return page::problem(says),
+    };
+    match answer(&provider, &headers, form, &answer_to) {
+        Ok(response) => response,
+        Err(Wrong(error, says)) => {
+            answer_to.send(&provider, &[("error", error), ("error_description", says)])
+        }
+    }
+}
+
+fn answer_to(provider: &Provider, form: &AuthorizeForm) -> Result<AnswerTo, &'static str> {
+    if form.client_id.as_ref() != Some(&provider.client_id) {
+        return Err("The application is not known here: its client_id is wrong.");
+    }
+    let written = form
+        .redirect_uri
+        .clone()
+        .ok_or("The application did not say where to return to: redirect_uri is missing.")?;
+    let url = provider.permitted(&written).ok_or(
+        "The application asks to return to an address that is not permitted: its redirect_uri \
+         starts with none of the permitted origins.",
+    )?;
+    Ok(AnswerTo {
+        url,
+        written,
+        state: form.state.clone(),
+    })
 }
 
 /// What `prompt` asks for (OpenID Connect Core 3.1.2.1).
@@ -77,11 +101,16 @@ impl Prompt {
     }
 }
 
-fn answer(provider: &Provider, headers: &HeaderMap, form: AuthorizeForm) -> Result<Response, Stop> {
-    let answer_to = answer_to(provider, &form)?;
-    let wrong = |error, says| Stop::There(answer_to.clone(), error, says);
-    let invalid = |says| wrong("invalid_request", says);
+fn invalid(says: &'static str) -> Wrong {
+    Wrong("invalid_request", says)
+}
 
+fn answer(
+    provider: &Provider,
+    headers: &HeaderMap,
+    form: AuthorizeForm,
+    answer_to: &AnswerTo,
+) -> Result<Response, Wrong> {
     let prompt = Prompt::read(form.prompt.as_deref().unwrap_or_default())
         .ok_or_else(|| invalid("prompt must be none, or login or select_account"))?;
     let max_age = match form.max_age.as_deref().map(str::parse::<u32>) {
@@ -90,15 +119,18 @@ fn answer(provider: &Provider, headers: &HeaderMap, form: AuthorizeForm) -> Resu
         Some(Err(_)) => return Err(invalid("max_age must be a number of seconds")),
     };
     let hint = form.login_hint.clone();
-    let asked = check(form, &answer_to)?;
+    let asked = check(form, answer_to)?;
 
     let session = provider
         .session(headers)
-        .filter(|session| hint.as_ref().is_none_or(|hint| called(session, hint)))
+        .filter(|session| {
+            hint.as_ref()
+                .is_none_or(|hint| session.person.is_called(hint))
+        })
         .filter(|session| max_age.is_none_or(|seconds| now() - session.since < seconds));
     match session {
         Some(session) if prompt != Prompt::Always => Ok(give_code(provider, session, asked)),
-        None if prompt == Prompt::Never => Err(wrong("login_required", "nobody is signed in")),
+        None if prompt == Prompt::Never => Err(Wrong("login_required", "nobody is signed in")),
         _ => {
             let handle = provider.memory().pending.put(asked);
             Ok(page::pick(provider, &handle, hint.as_deref()))
@@ -106,61 +138,39 @@ fn answer(provider: &Provider, headers: &HeaderMap, form: AuthorizeForm) -> Resu
     }
 }
 
-fn called(session: &Session, hint: &str) -> bool {
-    session.person.id == hint || session.person.email == hint
-}
-
-fn answer_to(provider: &Provider, form: &AuthorizeForm) -> Result<AnswerTo, Stop> {
-    if form.client_id.as_ref() != Some(&provider.client_id) {
-        return Err(Stop::Here(
-            "The application is not known here: its client_id is wrong.",
-        ));
-    }
-    let Some(written) = &form.redirect_uri else {
-        return Err(Stop::Here(
-            "The application did not say where to return to: redirect_uri is missing.",
-        ));
-    };
-    let url = provider.permitted(written).ok_or(Stop::Here(
-        "The application asks to return to an address that is not permitted: its redirect_uri \
-         starts with none of the permitted origins.",
-    ))?;
-    Ok(AnswerTo {
-        url,
-        written: written.clone(),
-        state: form.state.clone(),
-    })
-}
-
-fn check(form: AuthorizeForm, answer_to: &AnswerTo) -> Result<Asked, Stop> {
-    let wrong = |error, says| Err(Stop::There(answer_to.clone(), error, says));
-    let invalid = |says| wrong("invalid_request", says);
+fn check(form: AuthorizeForm, answer_to: &AnswerTo) -> Result<Asked, Wrong> {
+    const NO_OBJECTS: &str = "request objects are not supported";
     if form.request.is_some() {
-        return wrong("request_not_supported", "request objects are not supported");
+        return Err(Wrong("request_not_supported", NO_OBJECTS));
     }
     if form.request_uri.is_some() {
-        return wrong(
-            "request_uri_not_supported",
-            "request objects are not supported",
-        );
+        return Err(Wrong("request_uri_not_supported", NO_OBJECTS));
     }
     match form.response_type.as_deref() {
         Some("code") => {}
-        Some(_) => return wrong("unsupported_response_type", "response_type must be code"),
-        None => return invalid("response_type is missing"),
+        Some(_) => {
+            return Err(Wrong(
+                "unsupported_response_type",
+                "response_type must be code",
+            ));
+        }
+        None => return Err(invalid("response_type is missing")),
     }
     if form.response_mode.is_some_and(|mode| mode != "query") {
-        return invalid("response_mode must be query");
+        return Err(invalid("response_mode must be query"));
     }
     if form.code_challenge_method.as_deref() != Some("S256") {
-        return invalid("PKCE is required: code_challenge_method must be S256");
+        return Err(invalid(
+            "PKCE is required: code_challenge_method must be S256",
+        ));
     }
-    let Some(challenge) = form.code_challenge.filter(|text| is_sha256(text)) else {
-        return invalid("code_challenge must be 43 characters of base64url");
-    };
+    let challenge = form
+        .code_challenge
+        .filter(|text| is_sha256(text))
+        .ok_or_else(|| invalid("code_challenge must be 43 characters of base64url"))?;
     let scope = Scope::granted(form.scope.as_deref().unwrap_or_default());
     if !scope.has("openid") {
-        return wrong("invalid_scope", "scope must contain openid");
+        return Err(Wrong("invalid_scope", "scope must contain openid"));
     }
     Ok(Asked {
         answer_to: answer_to.clone(),
@@ -224,17 +234,6 @@ fn give_code(provider: &Provider, session: Session, asked: Asked) -> Response {
         spent: false,
     });
     answer_to.send(provider, &[("code", &code)])
-}
-
-impl Stop {
-    fn into_response(self, provider: &Provider) -> Response {
-        match self {
-            Self::Here(says) => page::problem(says),
-            Self::There(answer_to, error, says) => {
-                answer_to.send(provider, &[("error", error), ("error_description", says)])
-            }
-        }
-    }
 }
 
 impl AnswerTo {

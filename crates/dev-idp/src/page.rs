@@ -21,20 +21,20 @@ pub(crate) fn pick(provider: &Provider, handle: &str, hint: Option<&str>) -> Res
         .collect();
     let body = format!(
         r#"<h1>Who are you today?</h1>
-<p>Pick a person to sign in to <b>{client}</b> as.</p>
+<p>Pick a person. No password is needed to sign in to <b>{client}</b>.</p>
 <form method="post" action="{PICK}">
 <input type="hidden" {HANDLE_FIELD}{handle}">
 <ul>
 {people}</ul>
 </form>
-<footer>A development identity provider: it knows no passwords and answers on this machine only.</footer>"#,
+<footer>This development identity provider answers on this machine only.</footer>"#,
         client = escape(&provider.client_id),
     );
     page("Sign in", &body).into_response()
 }
 
 fn card(person: &Person, hint: Option<&str>) -> String {
-    let hinted = hint.is_some_and(|hint| hint == person.id || hint == person.email);
+    let hinted = hint.is_some_and(|hint| person.is_called(hint));
     let (autofocus, note) = if hinted {
         (" autofocus", r#"<span class="note">Suggested</span>"#)
     } else {

@@ -20,6 +20,13 @@ pub struct Person {
     pub claims: Map<String, Value>,
 }
 
+impl Person {
+    /// Whether a `login_hint` means this person: by id or by address.
+    pub(crate) fn is_called(&self, hint: &str) -> bool {
+        self.id == hint || self.email == hint
+    }
+}
+
 /// What is wrong with a list of people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeopleError {

@@ -1,7 +1,6 @@
 //! The provider, met as browsers and clients meet it.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "tests fail by panicking"
 )]
@@ -327,17 +326,4 @@ async fn a_person_who_is_not_there_is_answered_with_those_who_are() {
         error.to_string().contains("alice, bob, carol, dave, admin"),
         "{error}"
     );
-}
-
-#[tokio::test]
-#[ignore]
-async fn look() {
-    let provider = DevProvider::start(app::Settings {
-        listen: "127.0.0.1:8399".parse().unwrap(),
-        ..settings()
-    })
-    .await
-    .unwrap();
-    println!("{}", provider.issuer());
-    tokio::time::sleep(Duration::from_secs(600)).await;
 }
