@@ -15,7 +15,7 @@ fn embedding(base_url: &str) -> EmbeddingConfig {
         base_url: Some(base_url.into()),
         model: Some("small".into()),
         dimensions: Some(2),
-        timeout_seconds: Some(2),
+        timeout_seconds: Some(30),
         batch_size: Some(2),
         ..EmbeddingConfig::default()
     }
@@ -25,7 +25,7 @@ fn chat(base_url: &str) -> ChatConfig {
     ChatConfig {
         base_url: Some(base_url.into()),
         model: Some("small".into()),
-        timeout_seconds: Some(2),
+        timeout_seconds: Some(30),
         ..ChatConfig::default()
     }
 }
@@ -40,6 +40,16 @@ async fn say(base_url: &str) -> Result<Vec<String>, ModelError> {
         .stream(&messages)
         .await?;
     reply.collect::<Vec<_>>().await.into_iter().collect()
+}
+
+/// A peer that answers with a status and a JSON body.
+async fn json_peer(status: &str, body: &str) -> Peer {
+    let length = body.len();
+    let response = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    );
+    Peer::start(vec![response.into_bytes()]).await
 }
 
 /// The events of a reply that says these pieces.
@@ -58,7 +68,7 @@ async fn embeddings_come_back_in_order_and_of_unit_length() {
     let body = r#"{"object":"list","data":[
         {"object":"embedding","index":1,"embedding":[0,2]},
         {"object":"embedding","index":0,"embedding":[3,4]}],"usage":{"total_tokens":2}}"#;
-    let peer = Peer::json("200 OK", body).await;
+    let peer = json_peer("200 OK", body).await;
     let texts: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
     let vectors = embedder(&embedding(&peer.base_url))
         .unwrap()
@@ -84,7 +94,7 @@ async fn wrong_embeddings_are_refused_whole() {
         json!([{"embedding": [1, 0]}, {"embedding": [1, 0]}, {"embedding": [1, 0]}]),
         json!("none"),
     ] {
-        let peer = Peer::json("200 OK", &json!({ "data": data }).to_string()).await;
+        let peer = json_peer("200 OK", &json!({ "data": data }).to_string()).await;
         let result = embedder(&embedding(&peer.base_url))
             .unwrap()
             .embed(&["a".into(), "b".into()])
@@ -101,7 +111,7 @@ async fn the_key_is_sent_and_shown_nowhere_and_error_bodies_stay_inside() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "sk-very-secret").unwrap();
     let body = r#"{"error":{"message":"Incorrect API key sk-very-secret, go to evil.example"}}"#;
-    let peer = Peer::json("401 Unauthorized", body).await;
+    let peer = json_peer("401 Unauthorized", body).await;
     let config = EmbeddingConfig {
         api_key_file: Some(file.path().into()),
         ..embedding(&peer.base_url)
@@ -116,7 +126,7 @@ async fn the_key_is_sent_and_shown_nowhere_and_error_bodies_stay_inside() {
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let target = Peer::json("200 OK", r#"{"data":[{"embedding":[1,0]}]}"#).await;
+    let target = json_peer("200 OK", r#"{"data":[{"embedding":[1,0]}]}"#).await;
     let response = format!(
         "HTTP/1.1 307 Temporary Redirect\r\nlocation: {}embeddings\r\ncontent-length: 0\r\n\r\n",
         target.base_url
@@ -145,10 +155,12 @@ async fn a_silent_endpoint_times_out_and_an_absent_one_is_unreachable() {
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    assert!(matches!(
-        say(&format!("http://{address}")).await,
-        Err(ModelError::TimedOut)
-    ));
+    let hasty = ChatConfig {
+        timeout_seconds: Some(1),
+        ..chat(&format!("http://{address}"))
+    };
+    let reply = chat_model(&hasty).unwrap().stream(&[]).await.map(|_| ());
+    assert!(matches!(reply, Err(ModelError::TimedOut)), "{reply:?}");
     drop(listener);
     assert!(matches!(
         say(&format!("http://{address}")).await,
@@ -159,7 +171,7 @@ async fn a_silent_endpoint_times_out_and_an_absent_one_is_unreachable() {
 #[tokio::test]
 async fn endless_bodies_are_cut() {
     let body = format!(r#"{{"data":[],"x":"{}"}}"#, "x".repeat(1 << 20));
-    let peer = Peer::json("200 OK", &body).await;
+    let peer = json_peer("200 OK", &body).await;
     let result = embedder(&embedding(&peer.base_url))
         .unwrap()
         .embed(&["a".into()])
@@ -208,7 +220,7 @@ async fn lenient_where_servers_differ() {
     assert_eq!(say(&peer.base_url).await.unwrap(), ["yes"]);
 
     let whole = r#"{"choices":[{"message":{"role":"assistant","content":"at once"},"finish_reason":"stop"}]}"#;
-    let peer = Peer::json("200 OK", whole).await;
+    let peer = json_peer("200 OK", whole).await;
     assert_eq!(say(&peer.base_url).await.unwrap(), ["at once"]);
 }
 

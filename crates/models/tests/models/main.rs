@@ -1,9 +1,5 @@
 //! The models through their public surface, against a real HTTP peer.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod endpoints;
 mod peer;

@@ -1,7 +1,6 @@
 //! A model endpoint on the loopback that answers every request with the bytes it was given.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,7 +13,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Answers with these pieces, a moment apart, then closes the connection.
+    /// Answers with these pieces one by one, then closes the connection.
     pub(crate) async fn start(pieces: Vec<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}/v1/", listener.local_addr().unwrap());
@@ -25,13 +24,15 @@ impl Peer {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let (seen, pieces) = (Arc::clone(&seen), pieces.clone());
                 tokio::spawn(async move {
+                    socket.set_nodelay(true).unwrap();
                     let request = read_request(&mut socket).await;
                     seen.lock().unwrap().push(request);
                     for piece in pieces {
                         if socket.write_all(&piece).await.is_err() {
                             return;
                         }
-                        tokio::time::sleep(Duration::from_millis(2)).await;
+                        // The other side reads this piece before the next one comes.
+                        tokio::task::yield_now().await;
                     }
                 });
             }
@@ -48,16 +49,6 @@ impl Peer {
         Self::start(pieces).await
     }
 
-    /// Answers with a status and a JSON body.
-    pub(crate) async fn json(status: &str, body: &str) -> Self {
-        let length = body.len();
-        let response = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-             connection: close\r\n\r\n{body}"
-        );
-        Self::start(vec![response.into_bytes()]).await
-    }
-
     /// The requests so far, headers and body.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
@@ -66,10 +57,8 @@ impl Peer {
 
 async fn read_request(socket: &mut TcpStream) -> String {
     let mut request = Vec::new();
-    let mut buffer = [0; 4096];
     loop {
-        let read = socket.read(&mut buffer).await.unwrap();
-        request.extend_from_slice(&buffer[..read]);
+        let read = socket.read_buf(&mut request).await.unwrap();
         let text = String::from_utf8_lossy(&request);
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
             continue;
