@@ -16,6 +16,10 @@ const PASSAGE_CHARACTERS: usize = 1_000;
 /// passage beneath it.
 const PATH_CHARACTERS: usize = 200;
 
+/// The most bytes without an empty line that the splitter is given at once, because its time grows
+/// with their square.
+const RUN_BYTES: usize = 8_000;
+
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -27,10 +31,12 @@ pub(crate) enum Format {
 pub(crate) fn passages(text: &str, format: Format) -> Vec<String> {
     let mut passages = match format {
         Format::Markdown => markdown(text),
-        Format::Plain => TextSplitter::new(PASSAGE_CHARACTERS)
-            .chunks(text)
-            .map(str::to_owned)
-            .collect(),
+        Format::Plain => {
+            let splitter = TextSplitter::new(PASSAGE_CHARACTERS);
+            let blocks = blocks(text).into_iter();
+            let passages = blocks.flat_map(|(_, block)| splitter.chunks(block));
+            passages.map(str::to_owned).collect()
+        }
     };
     passages.retain(|passage| !passage.trim().is_empty());
     passages
@@ -40,7 +46,12 @@ fn markdown(text: &str) -> Vec<String> {
     let mut headings = headings(text).into_iter().peekable();
     let mut path: Vec<Heading> = Vec::new();
     let splitter = MarkdownSplitter::new(PASSAGE_CHARACTERS);
-    let passages = splitter.chunk_indices(text).map(|(start, passage)| {
+    let blocks = blocks(text).into_iter();
+    let passages = blocks.flat_map(|(offset, block)| {
+        let passages = splitter.chunk_indices(block);
+        passages.map(move |(start, passage)| (offset + start, passage))
+    });
+    let passages = passages.map(|(start, passage)| {
         while let Some(heading) = headings.next_if(|heading| heading.start < start) {
             path.retain(|above| above.level < heading.level);
             path.push(heading);
@@ -57,6 +68,31 @@ fn markdown(text: &str) -> Vec<String> {
         under(&titles, passage)
     });
     passages.collect()
+}
+
+/// The text, cut only inside what goes on for too long without an empty line: there at the end of
+/// a line, or else of a word, or else anywhere. Each block comes with its place.
+fn blocks(text: &str) -> Vec<(usize, &str)> {
+    let mut blocks = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    for run in text.split_inclusive("\n\n") {
+        let run_end = end + run.len();
+        while run_end - end > RUN_BYTES {
+            let limit = (end..=end + RUN_BYTES)
+                .rev()
+                .find(|at| text.is_char_boundary(*at));
+            let head = limit
+                .and_then(|limit| text.get(end..limit))
+                .unwrap_or_default();
+            let cut = head.rfind('\n').or_else(|| head.rfind(' '));
+            end += cut.map_or(head.len(), |at| at + 1);
+            blocks.extend(text.get(start..end).map(|block| (start, block)));
+            start = end;
+        }
+        end = run_end;
+    }
+    blocks.extend(text.get(start..).map(|block| (start, block)));
+    blocks
 }
 
 /// The passage with its heading path as the first line.
@@ -157,6 +193,26 @@ mod tests {
             .map(String::len)
             .sum();
         assert!(split < 2 * text.len(), "{split} bytes of {}", text.len());
+    }
+
+    #[test]
+    fn a_text_without_an_empty_line_is_split_in_time_and_whole() {
+        let text = [
+            "é".repeat(200_000),
+            "word ".repeat(50_000),
+            "| row |\n".repeat(30_000),
+        ]
+        .concat();
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
+        for format in [Format::Markdown, Format::Plain] {
+            let began = std::time::Instant::now();
+            let passages = passages(&text, format);
+            assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+            assert_eq!(
+                passages.iter().map(|p| letters(p)).sum::<usize>(),
+                letters(&text)
+            );
+        }
     }
 
     #[test]

@@ -73,10 +73,9 @@ impl DelegationTokens {
     pub async fn get(&self, scope: Option<&str>) -> Result<DelegationToken, HttpError> {
         let mut kept = self.kept.lock().await;
         let scope = scope.map(str::to_owned);
-        if let Some(token) = kept.get(&scope) {
-            if token.expires_at > SystemTime::now() + EARLY {
-                return Ok(token.clone());
-            }
+        let early = SystemTime::now() + EARLY;
+        if let Some(token) = kept.get(&scope).filter(|token| token.expires_at > early) {
+            return Ok(token.clone());
         }
         kept.remove(&scope);
         let token = self.fetch(scope.as_deref()).await?;

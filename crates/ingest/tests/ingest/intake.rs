@@ -288,7 +288,10 @@ async fn quarantine_forgives_the_label_and_nothing_else() {
     let house = &house;
     let store = |document| async move {
         let stamp = stamp("1");
-        house.intake.store(vec![document], &stamp, Unlabelled::Quarantine).await
+        house
+            .intake
+            .store(vec![document], &stamp, Unlabelled::Quarantine)
+            .await
     };
     store(document(
         "bare",
@@ -459,7 +462,7 @@ async fn security_attributes_are_not_embedded() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_levels_are_refused_and_not_descended() {
+async fn thousands_of_levels_are_refused_and_not_descended() {
     let house = House::open();
     let mut deep = json!(1);
     for _ in 0..2_000 {
