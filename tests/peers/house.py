@@ -86,8 +86,8 @@ value = "bailiwick-admin"
 """
 
 RECORDS = [
-    {"id": "USER-001", "name": "Alice Vance", "clearance": "TopSecret"},
-    {"id": "USER-002", "name": "Bob Miller", "clearance": "Internal"},
+    {"id": "USER-001", "name": "Alice Vance", "clearance": "TopSecret", "department": "engineering"},
+    {"id": "USER-002", "name": "Bob Miller", "clearance": "Internal", "department": "sales"},
 ]
 METRICS = {
     "q2_revenue_target": "$4.2M USD",

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from house import BINARY, ROOT
+from house import BINARY, RECORDS, ROOT, bearer, documents_of
 
 
 @pytest.fixture
@@ -66,12 +66,64 @@ def test_the_configuration_may_come_from_the_environment(own_house):
 
 
 def test_policy_cases_of_the_example_hold():
-    acme = ROOT / "examples/acme"
-    cases = sorted(acme.glob("*cases*"))
-    if not cases:
-        pytest.skip("examples/acme has no table of policy cases")
-    config = next(acme.glob("*.toml"), None)
-    run = subprocess.run(
-        [BINARY, "--config", config, "policy", "test", cases[0]], capture_output=True, text=True, cwd=ROOT
-    )
+    config, cases = "examples/acme/bailiwick.toml", "examples/acme/policy-tests.toml"
+    command = [BINARY, "--config", config, "policy", "test", cases]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_folders_are_ingested_skipped_when_unchanged_and_refused_as_a_whole(own_house, tmp_path, token):
+    house = own_house.start()
+    client_id = house.agent("pipeline", "write:documents")
+    folder = tmp_path / "handbook"
+    (folder / "deep").mkdir(parents=True)
+    front = "---\ndepartment: {}\nclearance_level: Public\n---\n"
+    (folder / "one.md").write_text(front.format("sales") + "# One\n\nThe theorbo rule of sales.\n")
+    (folder / "deep/two.txt").write_text("The theorbo rule of engineering.")
+    (folder / "deep/two.txt.meta.toml").write_text('department = "engineering"\n')
+
+    def ingest(*more, expect=0):
+        words = ("ingest", str(folder), "--attribute", "clearance_level=Internal", "--server", house.url)
+        return house.command(*words, "--client-id", client_id, *more, expect=expect)
+
+    ingest()
+    alice, bob = (documents_of(house.retrieve(token(who), "theorbo", mode="lexical")) for who in ("alice", "bob"))
+    assert len(alice) == len(bob) == 1 and alice != bob
+    level = house.http.get(f"/api/documents/{alice[0].replace('/', '%2F')}", headers=bearer(token("alice")))
+    assert level.json()["metadata"]["clearance_level"] == "Internal"
+    stamped = level.json()["metadata"]["ingested_at"]
+    ingest()
+    again = house.http.get(f"/api/documents/{alice[0].replace('/', '%2F')}", headers=bearer(token("alice")))
+    assert again.json()["metadata"]["ingested_at"] == stamped, "an unchanged document was written again"
+
+    (folder / "three.txt").write_text("The theorbo rule of nobody.")
+    refused = ingest(expect=1)
+    assert "three.txt" in refused.stderr and "department" in refused.stderr
+    house.stop()
+    house.command("ingest", "--remove", alice[0])
+    house.start()
+    assert documents_of(house.retrieve(token("alice"), "theorbo", mode="lexical")) == []
+
+
+def test_the_vault_is_ingested_with_a_delegation_token(own_house, token):
+    house = own_house
+    text = house.config.read_text()
+    house.config.write_text(text.replace('"TopSecret"]\n', '"TopSecret"]\nfrom = ["clearance"]\n'))
+    house.start()
+    words = ("ingest", "--vault", "secure-vault/records", "--server", house.url)
+    blind = house.agent("blind", "write:documents")
+    refused = house.command(*words, "--client-id", blind, json_output=False, expect=1)
+    assert "secure-vault/records" in refused.stderr or "scope" in refused.stderr
+    assert documents_of(house.retrieve(token("bob"), "Bob Miller", top_k=50)) == []
+
+    reader = house.agent("reader", "read:records", "write:documents")
+    house.command(*words, "--scope", "read:records", "--client-id", reader)
+    (only,) = house.retrieve(token("bob"), "Miller", top_k=50).json()["source_nodes"]
+    metadata = only["node"]["metadata"]
+    assert RECORDS[1]["name"] in only["node"]["text"]
+    assert metadata["source_endpoint"] == "secure-vault/records" and metadata["record_index"] == 1
+    assert metadata["clearance_required"] == "Internal" and metadata["ingestion_auth"]
+    assert metadata["ingested_by"] == "spiffe://acme.example/agent/reader" and metadata["token_jti"]
+
+    house.command("agents", "revoke", "reader", json_output=False)
+    house.command(*words, "--client-id", reader, json_output=False, expect=1)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import tomllib
 
 import httpx
 import pytest
-from house import BINARY, ROOT, free_port, stop, until
+from house import BINARY, ROOT, stop, until
 
 ACME = ROOT / "examples/acme"
 NOTHING = "Nothing that you may read answers this."
@@ -15,27 +17,22 @@ NOTHING = "Nothing that you may read answers this."
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The demo's address; it runs on free ports and a data directory of its own."""
+    """The demo's address and what it printed; it chooses free ports."""
     directory = tmp_path_factory.mktemp("demo")
-    url = f"http://127.0.0.1:{free_port()}"
-    log = (directory / "demo.log").open("w")
-    port = url.rsplit(":", 1)[1]
-    command = [BINARY, "demo", "--port", port, "--data-dir", str(directory / "data")]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    environment = os.environ | {"TMPDIR": str(directory)}
+    with (directory / "demo.log").open("w") as log:
+        process = subprocess.Popen([BINARY, "demo", "--port", "0"], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    def up():
-        assert process.poll() is None, f"the demo ended: {(directory / 'demo.log').read_text()[-2000:]}"
-        try:
-            ready = httpx.get(f"{url}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-        # The demo says its address when everything is ingested.
-        return ready and url in (directory / "demo.log").read_text()
+    def address():
+        text = (directory / "demo.log").read_text()
+        assert process.poll() is None, f"the demo ended: {text[-2000:]}"
+        return "Ctrl-C" in text and re.search(r"runs at (http://127\.0\.0\.1:\d+)", text)
 
-    until(up, 60, "the demo is up")
-    yield url, directory
+    url = until(address, 60, "the demo is up").group(1)
+    yield url, (directory / "demo.log").read_text()
     stop(process)
-    log.close()
+    assert process.returncode == 0
+    assert [file.name for file in directory.iterdir()] == ["demo.log"], "the demo left its folder behind"
 
 
 def ask(demo, person: str, text: str, expect: int = 0) -> dict:
@@ -52,9 +49,8 @@ def questions() -> list[dict]:
 
 
 def test_the_demo_says_where_to_look_and_what_to_try(demo):
-    url, directory = demo
-    text = (directory / "demo.log").read_text()
-    assert url in text and text.count("bailiwick ask --as") >= 2
+    url, text = demo
+    assert len(re.findall(r"bailiwick ask .*--as \w+", text)) >= 2
     page = httpx.get(url, follow_redirects=True)
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
 
@@ -78,14 +74,15 @@ def test_what_came_through_the_vault_is_stamped(demo):
     for metadata in stamped:
         assert metadata["ingested_by"].startswith("spiffe://acme.example/agent/")
         assert metadata["token_jti"] and metadata["scope"] and metadata["ingested_at"]
-        assert metadata["ingestion_auth"] == "AuthSec AI Verified"
+        assert metadata["ingestion_auth"]
 
 
-def test_the_demo_refuses_to_listen_beyond_this_machine(tmp_path):
-    text = (ACME / "bailiwick.toml").read_text().replace('listen     = "127.0.0.1', 'listen     = "0.0.0.0')
-    assert "0.0.0.0" in text
-    config = tmp_path / "bailiwick.toml"
-    config.write_text(text)
-    command = [BINARY, "--config", config, "demo", "--data-dir", str(tmp_path / "data")]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, env=os.environ)
-    assert run.returncode == 1 and "loopback" in run.stderr
+def test_the_demo_listens_on_loopback_only(demo):
+    url, _ = demo
+    issuer = httpx.get(f"{url}/app-config.json").json()["issuer"]
+    for address in (url, issuer):
+        port = int(address.rsplit(":", 1)[1])
+        socket.create_connection(("127.0.0.1", port)).close()
+        # 127.0.0.2 is this machine too, but only a socket that is bound to every address answers there.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port))

@@ -8,7 +8,8 @@ from house import bearer, document
 
 WORDS = "launch budget engine report revenue satellite harbor network audit contract price target".split()
 QUESTIONS = ["launch", "What is the revenue target?", "satellite engine audit", "nothing of the sort"]
-STAMPS = {"ingested_at", "token_jti"}
+# What names the moment or the request, and nothing else.
+VOLATILE = {"ingested_at", "token_jti", "receipt", "expires_in"}
 LEVELS = ["Public", "Internal", "Restricted", "Secret", "TopSecret"]
 
 
@@ -39,11 +40,11 @@ def may_read(person: str, doc: dict) -> bool:
 
 
 def everything_seen(house, token) -> list:
-    """All that a person can observe, without what names the request or the moment of ingestion."""
+    """All that a person can observe."""
 
     def clean(value):
         if isinstance(value, dict):
-            return {key: clean(inner) for key, inner in value.items() if key not in STAMPS | {"receipt", "request_id"}}
+            return {key: clean(inner) for key, inner in value.items() if key not in VOLATILE}
         return [clean(inner) for inner in value] if isinstance(value, list) else value
 
     seen = []
