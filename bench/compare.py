@@ -62,7 +62,7 @@ class Issuer:
         return jwt.encode(standard | claims, self.key, "RS256", headers={"kid": "bench", "typ": "at+jwt"})
 
 
-def load(url: str, seconds: float, connections: int = CONNECTIONS, prefix=(), **environment) -> dict:
+def load(url: str, seconds: int, connections: int = CONNECTIONS, prefix=(), **environment) -> dict:
     command = [*prefix, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", "load.lua", url]
     run = subprocess.run(command, cwd=HERE, env=os.environ | environment, capture_output=True, text=True, check=True)
     result = json.loads(run.stdout.strip().splitlines()[-1])
@@ -83,7 +83,7 @@ def fill(house: House) -> float:
     return len(made) / (time.monotonic() - started)
 
 
-def retrieval(house: House, baseline_url: str, issuer: Issuer, directory: Path, seconds: float, passes: int) -> dict:
+def retrieval(house: House, baseline_url: str, issuer: Issuer, directory: Path, seconds: int, passes: int) -> dict:
     bodies = {}
     for kind, extra in (("baseline", {}), ("dense", {"mode": "dense"}), ("hybrid", {"mode": "hybrid"})):
         bodies[kind] = directory / f"{kind}.jsonl"
@@ -112,7 +112,7 @@ def agreement(house: House, baseline_url: str, issuer: Issuer) -> float:
     return same / len(questions())
 
 
-def signing(house: House, seconds: float, passes: int) -> tuple[float, float]:
+def signing(house: House, seconds: int, passes: int) -> tuple[float, float]:
     """Tokens issued and RSA-2048 signatures by openssl, per second, both on core 0."""
     client_id = house.agent("signer", "read:records")
     url = f"{house.url}/authsec/uflow/sdk/delegation-token?client_id={client_id}"
@@ -154,7 +154,7 @@ def machine() -> str:
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--seconds", type=float, default=8)
+    arguments.add_argument("--seconds", type=int, default=8)
     arguments.add_argument("--passes", type=int, default=3)
     given = arguments.parse_args()
     issuer = Issuer()
@@ -178,7 +178,7 @@ def main():
                     stop(process)
     table = report(measured, ingest_rate, same, tokens, signatures)
     print(table)
-    how = f"Medians of {given.passes} interleaved passes of {given.seconds:g} s, {CONNECTIONS} connections, {CHUNKS:,} chunks."
+    how = f"Medians of {given.passes} interleaved passes of {given.seconds} s, {CONNECTIONS} connections, {CHUNKS:,} chunks."
     build = "a release build" if "release" in BINARY.parts else "not a release build"
     text = f"# Results\nWritten by `bench/run` on {time.strftime('%d %B %Y')}.\nMachine: {machine()}.\n{how}\nBailiwick was {build}.\n\n{table}\n"
     (HERE / "RESULTS.md").write_text(text)
