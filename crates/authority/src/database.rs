@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// How long a statement waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,7 +100,9 @@ pub(crate) fn open(path: &Path, shape: &Shape) -> Result<Connection, DatabaseErr
         .open(path)
         .map_err(|e| DatabaseError::file(path, e))?;
     let wrong = |e| DatabaseError::sqlite(path, e);
-    let mut connection = Connection::open(path).map_err(wrong)?;
+    // One thread at a time uses a connection: Rust sees to that, so SQLite need not.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(wrong)?;
     use_wal(&connection).map_err(wrong)?;
     connection

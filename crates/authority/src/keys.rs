@@ -41,7 +41,7 @@ pub(crate) struct Keys {
     directory: PathBuf,
     /// Parsed once: reading a key costs more than signing with it.
     signer: Mutex<Option<Arc<Signer>>>,
-    verifier: Mutex<Option<Arc<Verifier>>>,
+    verifier: Mutex<Option<Verifier>>,
 }
 
 /// One private key.
@@ -51,7 +51,7 @@ pub(crate) struct Signer {
 }
 
 struct Verifier {
-    jwks: Value,
+    kids: Vec<String>,
     keys: Arc<KeySet>,
 }
 
@@ -120,40 +120,48 @@ impl Keys {
 
     /// The public keys that verify our tokens now, as a JWK Set (RFC 7517).
     pub(crate) fn jwks(&self, store: &Store) -> Result<Value, AuthorityError> {
-        let now = Timestamp::now();
-        let mut keys = Vec::new();
-        for row in store
-            .read(store::keys)?
-            .iter()
-            .filter(|key| verifies(key, now))
-        {
-            let jwk: Value = serde_json::from_str(&row.jwk)
-                .map_err(|e| AuthorityError::SigningKey(format!("public key {}: {e}", row.kid)))?;
-            keys.push(jwk);
-        }
-        Ok(json!({ "keys": keys }))
+        jwk_set(&verifying_rows(store)?)
     }
 
-    /// The same, ready to verify with.
+    /// The same, ready to verify with. A key never changes under its id, so ids are compared.
     pub(crate) fn verifying(&self, store: &Store) -> Result<Arc<KeySet>, AuthorityError> {
-        let jwks = self.jwks(store)?;
+        let rows = verifying_rows(store)?;
         let mut known = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(verifier) = known.as_ref().filter(|verifier| verifier.jwks == jwks) {
+        let same = |verifier: &&Verifier| verifier.kids.iter().eq(rows.iter().map(|row| &row.kid));
+        if let Some(verifier) = known.as_ref().filter(same) {
             return Ok(Arc::clone(&verifier.keys));
         }
-        let (keys, _) = KeySet::from_jwks(jwks.to_string().as_bytes())
+        let (keys, _) = KeySet::from_jwks(jwk_set(&rows)?.to_string().as_bytes())
             .map_err(|e| AuthorityError::SigningKey(e.to_string()))?;
         let keys = Arc::new(keys);
-        *known = Some(Arc::new(Verifier {
-            jwks,
+        let kids = rows.into_iter().map(|row| row.kid).collect();
+        *known = Some(Verifier {
+            kids,
             keys: Arc::clone(&keys),
-        }));
+        });
         Ok(keys)
     }
 
     fn file(&self, kid: &str) -> PathBuf {
         self.directory.join(format!("{kid}.pk8"))
     }
+}
+
+fn verifying_rows(store: &Store) -> Result<Vec<KeyRow>, AuthorityError> {
+    let now = Timestamp::now();
+    let mut rows = store.read(store::keys)?;
+    rows.retain(|key| verifies(key, now));
+    Ok(rows)
+}
+
+fn jwk_set(rows: &[KeyRow]) -> Result<Value, AuthorityError> {
+    let mut keys = Vec::new();
+    for row in rows {
+        let jwk: Value = serde_json::from_str(&row.jwk)
+            .map_err(|e| AuthorityError::SigningKey(format!("public key {}: {e}", row.kid)))?;
+        keys.push(jwk);
+    }
+    Ok(json!({ "keys": keys }))
 }
 
 fn verifies(key: &KeyRow, now: Timestamp) -> bool {

@@ -125,29 +125,26 @@ impl Store {
         })
     }
 
-    /// Reads in one snapshot.
+    /// Runs one statement that reads; SQLite gives it a snapshot of its own.
     pub(crate) fn read<T>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, DatabaseError> {
-        let wrong = |e| DatabaseError::sqlite(&self.path, e);
         let idle = self
             .readers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        let mut connection = match idle {
+        let connection = match idle {
             Some(connection) => connection,
             None => database::open(&self.path, &SHAPE)?,
         };
-        let snapshot = connection.transaction().map_err(wrong)?;
-        let result = job(&snapshot);
-        snapshot.finish().map_err(wrong)?;
+        let result = job(&connection);
         self.readers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(connection);
-        result.map_err(wrong)
+        result.map_err(|e| DatabaseError::sqlite(&self.path, e))
     }
 
     /// Writes all or nothing; it is durable when this returns.

@@ -86,7 +86,11 @@ fn an_exchange_never_widens() {
         ttl_seconds: Some(ttl),
         ..allow(scopes)
     };
-    let law = |((mine, my_audience, my_ttl), (theirs, their_audience, their_ttl), asked): (Delegated, Delegated, Option<Vec<&str>>)| {
+    let law = |((mine, my_audience, my_ttl), (theirs, their_audience, their_ttl), asked): (
+        Delegated,
+        Delegated,
+        Option<Vec<&str>>,
+    )| {
         let exchanged = runtime.block_on(async {
             let authority = &house.authority;
             authority
@@ -144,6 +148,10 @@ fn an_exchange_never_widens() {
     };
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
     let delegated = || (some_of(SCOPES), some_of(AUDIENCES), 1_u64..=1800);
-    let strategy = (delegated(), delegated(), proptest::option::of(some_of(SCOPES)));
+    let strategy = (
+        delegated(),
+        delegated(),
+        proptest::option::of(some_of(SCOPES)),
+    );
     runner.run(&strategy, law).unwrap();
 }
