@@ -30,18 +30,14 @@ struct Tally {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args()
-        .nth(1)
-        .ok_or("give the path of xquad.en.json")?;
+    let path = std::env::args().nth(1).ok_or("give the path of xquad.en.json")?;
     let (paragraphs, questions) = read(&serde_json::from_slice(&std::fs::read(path)?)?);
     let retrieval = Bm25::new(&paragraphs);
     let answerer = Extractive::new()?;
     let mut tally = Tally::default();
     for question in &questions {
         let scores = retrieval.scores(&question.text);
-        let quotes = answerer
-            .quotes(&question.text, &hits(&paragraphs, &scores, None)?)
-            .await?;
+        let quotes = answerer.quotes(&question.text, &hits(&paragraphs, &scores, None)?).await?;
         tally.count(question, &quotes);
         let without = hits(&paragraphs, &scores, Some(question.paragraph))?;
         let quotes = answerer.quotes(&question.text, &without).await?;
@@ -65,22 +61,13 @@ impl Tally {
         let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole as f64;
         let answered = questions - self.abstained;
         println!("{questions} questions");
-        println!(
-            "best sentence holds the answer     {:5.1} %",
-            percent(self.best, questions)
-        );
+        println!("best sentence holds the answer     {:5.1} %", percent(self.best, questions));
         println!(
             "one of up to three holds it        {:5.1} %",
             percent(self.one_of_three, questions)
         );
-        println!(
-            "abstained                          {:5.1} %",
-            percent(self.abstained, questions)
-        );
-        println!(
-            "of those answered: best holds it   {:5.1} %",
-            percent(self.best, answered)
-        );
+        println!("abstained                          {:5.1} %", percent(self.abstained, questions));
+        println!("of those answered: best holds it   {:5.1} %", percent(self.best, answered));
         println!(
             "of those answered: one holds it    {:5.1} %",
             percent(self.one_of_three, answered)
@@ -89,10 +76,7 @@ impl Tally {
             "answered without its paragraph     {:5.1} %",
             percent(self.answered_without, questions)
         );
-        println!(
-            "quotes an answer                   {:5.2}",
-            self.quotes as f64 / answered as f64
-        );
+        println!("quotes an answer                   {:5.2}", self.quotes as f64 / answered as f64);
     }
 }
 
@@ -100,18 +84,12 @@ fn read(file: &Value) -> (Vec<String>, Vec<Question>) {
     let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let (mut paragraphs, mut questions) = (Vec::new(), Vec::new());
-    for paragraph in list(file, "data")
-        .iter()
-        .flat_map(|article| list(article, "paragraphs"))
-    {
+    for paragraph in list(file, "data").iter().flat_map(|article| list(article, "paragraphs")) {
         for question in list(&paragraph, "qas") {
             questions.push(Question {
                 text: text(&question, "question"),
                 paragraph: paragraphs.len(),
-                answers: list(&question, "answers")
-                    .iter()
-                    .map(|a| text(a, "text"))
-                    .collect(),
+                answers: list(&question, "answers").iter().map(|a| text(a, "text")).collect(),
             });
         }
         paragraphs.push(text(&paragraph, "context"));
@@ -126,20 +104,14 @@ fn hits(paragraphs: &[String], scores: &[f32], without: Option<usize>) -> Result
     let hits = ranked.into_iter().take(TOP_K);
     let hits = hits.map(|(place, score)| {
         Ok(Hit {
-            id: ChunkId {
-                document: DocumentId::new(&place.to_string())?,
-                n: 0,
-            },
+            id: ChunkId { document: DocumentId::new(&place.to_string())?, n: 0 },
             text: paragraphs.get(place).cloned().unwrap_or_default(),
             metadata: Map::new(),
             label: LabelId::from_u32(0),
             score: *score,
         })
     });
-    Ok(Hits {
-        hits: hits.collect::<Result<_, String>>()?,
-        revision: 0,
-    })
+    Ok(Hits { hits: hits.collect::<Result<_, String>>()?, revision: 0 })
 }
 
 /// As simple a retrieval as there is.
@@ -153,19 +125,12 @@ impl Bm25 {
     fn new(paragraphs: &[String]) -> Self {
         let paragraphs: Vec<Vec<String>> = paragraphs.iter().map(|text| tokens(text)).collect();
         let mut frequencies = HashMap::new();
-        for token in paragraphs
-            .iter()
-            .flat_map(|tokens| tokens.iter().collect::<HashSet<_>>())
-        {
+        for token in paragraphs.iter().flat_map(|tokens| tokens.iter().collect::<HashSet<_>>()) {
             *frequencies.entry(token.clone()).or_default() += 1.0;
         }
         let average =
             paragraphs.iter().map(Vec::len).sum::<usize>() as f32 / paragraphs.len() as f32;
-        Self {
-            paragraphs,
-            frequencies,
-            average,
-        }
+        Self { paragraphs, frequencies, average }
     }
 
     fn scores(&self, question: &str) -> Vec<f32> {

@@ -18,10 +18,7 @@ pub(crate) struct CitationFilter {
 impl CitationFilter {
     /// Sources are numbered from 1.
     pub(crate) fn new(sources: usize) -> Self {
-        Self {
-            sources,
-            held: String::new(),
-        }
+        Self { sources, held: String::new() }
     }
 
     /// What may leave now that this piece has come.
@@ -54,10 +51,7 @@ impl CitationFilter {
         let Some((before, inside)) = self.held.rsplit_once('[') else {
             return;
         };
-        let numbers: Vec<&str> = inside
-            .split(is_separator)
-            .filter(|n| !n.is_empty())
-            .collect();
+        let numbers: Vec<&str> = inside.split(is_separator).filter(|n| !n.is_empty()).collect();
         if numbers.is_empty() {
             out.push_str(&self.held);
             out.push(']');

@@ -51,9 +51,7 @@ impl Extractive {
     /// # Errors
     /// The compiled-in table is damaged.
     pub fn new() -> Result<Self, AnswerError> {
-        Ok(Self {
-            table: StaticEmbedder::built_in()?,
-        })
+        Ok(Self { table: StaticEmbedder::built_in()? })
     }
 
     /// The sentences that answer, in the order of their documents; empty when none does.
@@ -99,10 +97,7 @@ impl Extractive {
             .map(|word| (stem(&word), word))
             .filter(|(stem, _)| seen.insert(stem.clone()))
             .take(MAX_TERMS)
-            .map(|(stem, word)| Term {
-                stem,
-                salience: self.table.salience(&word),
-            })
+            .map(|(stem, word)| Term { stem, salience: self.table.salience(&word) })
             .collect()
     }
 
@@ -112,10 +107,8 @@ impl Extractive {
         candidates: &[Candidate<'_>],
     ) -> Result<Vec<f32>, AnswerError> {
         let question = self.table.vector(question);
-        let texts: Vec<String> = candidates
-            .iter()
-            .map(|candidate| candidate.text.to_owned())
-            .collect();
+        let texts: Vec<String> =
+            candidates.iter().map(|candidate| candidate.text.to_owned()).collect();
         let vectors = self.table.embed(&texts).await?;
         let cosine = |vector: &Vec<f32>| vector.iter().zip(&question).map(|(a, b)| a * b).sum();
         Ok(vectors.iter().map(cosine).collect())

@@ -39,10 +39,7 @@ impl Answerer for Generated {
             return Ok(stream::iter([Ok(NOTHING_ANSWERS.to_owned())]).boxed());
         }
         let fence = uuid::Uuid::new_v4().simple().to_string();
-        let reply = self
-            .model
-            .stream(&messages(question, sources, &fence))
-            .await?;
+        let reply = self.model.stream(&messages(question, sources, &fence)).await?;
         Ok(checked(reply, CitationFilter::new(sources.len())))
     }
 }
@@ -81,16 +78,7 @@ fn messages(question: &str, sources: &[Hit], fence: &str) -> [Message; 2] {
         );
     }
     let _ = write!(user, "Question: {question}");
-    [
-        Message {
-            role: Role::System,
-            content: system,
-        },
-        Message {
-            role: Role::User,
-            content: user,
-        },
-    ]
+    [Message { role: Role::System, content: system }, Message { role: Role::User, content: user }]
 }
 
 /// The reply, of which only citations of given sources are left.
@@ -109,7 +97,5 @@ fn checked(
     });
     // A piece that is held back, or dropped whole, leaves nothing to send.
     let is_something = |piece: &Result<String, _>| !piece.as_ref().is_ok_and(String::is_empty);
-    pieces
-        .filter(move |piece| std::future::ready(is_something(piece)))
-        .boxed()
+    pieces.filter(move |piece| std::future::ready(is_something(piece))).boxed()
 }

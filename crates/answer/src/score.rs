@@ -62,13 +62,7 @@ impl<'a> Scores<'a> {
         candidates: &'a [Candidate<'a>],
         similarities: &'a [f32],
     ) -> Self {
-        Self {
-            question,
-            terms,
-            hits,
-            candidates,
-            similarities,
-        }
+        Self { question, terms, hits, candidates, similarities }
     }
 
     /// One score for each candidate: its own, and shares of what stands before it and of its
@@ -76,12 +70,7 @@ impl<'a> Scores<'a> {
     pub(crate) fn totals(&self) -> Vec<f32> {
         let own = self.own();
         let at = |place: usize| own.get(place).copied().unwrap_or_default();
-        let best_hit = self
-            .hits
-            .hits
-            .iter()
-            .map(|hit| hit.score)
-            .fold(TINY, f32::max);
+        let best_hit = self.hits.hits.iter().map(|hit| hit.score).fold(TINY, f32::max);
         self.candidates
             .iter()
             .map(|candidate| {
@@ -90,11 +79,7 @@ impl<'a> Scores<'a> {
                     .flatten()
                     .map(at)
                     .fold(0.0, f32::max);
-                let hit = self
-                    .hits
-                    .hits
-                    .get(candidate.source)
-                    .map_or(0.0, |hit| hit.score);
+                let hit = self.hits.hits.get(candidate.source).map_or(0.0, |hit| hit.score);
                 at(candidate.place) + CONTEXT_WEIGHT * context + HIT_WEIGHT * hit / best_hit
             })
             .collect()
@@ -103,15 +88,12 @@ impl<'a> Scores<'a> {
     /// The share of the question's salience that a sentence covers with what it stands in, 0 to 1.
     pub(crate) fn coverage(&self, sentence: &Candidate<'_>) -> f32 {
         let whole: f32 = self.terms.iter().map(|term| term.salience).sum();
-        let near: Vec<&Candidate<'_>> = [
-            Some(sentence.place),
-            self.previous(sentence),
-            sentence.heading,
-        ]
-        .into_iter()
-        .flatten()
-        .filter_map(|place| self.candidates.get(place))
-        .collect();
+        let near: Vec<&Candidate<'_>> =
+            [Some(sentence.place), self.previous(sentence), sentence.heading]
+                .into_iter()
+                .flatten()
+                .filter_map(|place| self.candidates.get(place))
+                .collect();
         let has = |candidate: &Candidate<'_>, n: usize| candidate.counts.get(n) > Some(&0);
         let covered: f32 = (0..)
             .zip(self.terms)
@@ -129,16 +111,12 @@ impl<'a> Scores<'a> {
     }
 
     fn source(&self, of: &Candidate<'_>) -> impl Iterator<Item = &Candidate<'a>> {
-        self.candidates
-            .iter()
-            .filter(move |candidate| candidate.source == of.source)
+        self.candidates.iter().filter(move |candidate| candidate.source == of.source)
     }
 
     fn previous(&self, candidate: &Candidate<'_>) -> Option<usize> {
         let place = candidate.place.checked_sub(1)?;
-        self.candidates
-            .get(place)
-            .filter(|previous| previous.source == candidate.source)?;
+        self.candidates.get(place).filter(|previous| previous.source == candidate.source)?;
         Some(place)
     }
 
@@ -146,11 +124,7 @@ impl<'a> Scores<'a> {
     fn own(&self) -> Vec<f32> {
         let rarities = self.rarities();
         let most = rarities.iter().sum::<f32>().max(TINY) / (1.0 + K1);
-        let words: f32 = self
-            .candidates
-            .iter()
-            .map(|candidate| f32::from(candidate.words))
-            .sum();
+        let words: f32 = self.candidates.iter().map(|candidate| f32::from(candidate.words)).sum();
         let average = (words / count(self.candidates.len())).max(1.0);
         let cue = Cue::of(self.question);
         self.candidates
@@ -163,11 +137,7 @@ impl<'a> Scores<'a> {
                     .zip(&rarities)
                     .map(|(frequency, rarity)| rarity * frequency / (frequency + damping))
                     .sum();
-                let cue = if cue.is_met(candidate.text, self.question) {
-                    CUE_WEIGHT
-                } else {
-                    0.0
-                };
+                let cue = if cue.is_met(candidate.text, self.question) { CUE_WEIGHT } else { 0.0 };
                 bm25 / most + SIMILARITY_WEIGHT * similarity + cue
             })
             .collect()
@@ -186,10 +156,7 @@ impl<'a> Scores<'a> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "sentences of one answer are far fewer than 2^24"
-)]
+#[expect(clippy::cast_precision_loss, reason = "sentences of one answer are far fewer than 2^24")]
 fn count(sentences: usize) -> f32 {
     sentences as f32
 }
@@ -222,10 +189,7 @@ impl Cue {
         ];
         const NAME: &[&str] = &[" who ", " whom ", " whose ", " where "];
         let mut words = String::from(" ");
-        for word in question
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-        {
+        for word in question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
             words += &word.to_lowercase();
             words.push(' ');
         }

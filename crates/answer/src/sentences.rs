@@ -23,12 +23,7 @@ pub(crate) struct Sentence<'a> {
 
 /// The sentences of a passage of Markdown, plain text, `Key: value` lines or JSON, in order.
 pub(crate) fn sentences(passage: &str) -> Vec<Sentence<'_>> {
-    let mut cutter = Cutter {
-        passage,
-        block: None,
-        in_code: false,
-        sentences: Vec::new(),
-    };
+    let mut cutter = Cutter { passage, block: None, in_code: false, sentences: Vec::new() };
     let mut start = 0;
     for line in passage.split_inclusive('\n') {
         cutter.take_line(start, line);
@@ -84,11 +79,7 @@ impl<'a> Cutter<'a> {
             let marker = text.len() - item.len();
             self.extend(Kind::Prose, start + indent + marker, end);
         } else {
-            let kind = if is_record_line(text) {
-                Kind::Record
-            } else {
-                Kind::Prose
-            };
+            let kind = if is_record_line(text) { Kind::Record } else { Kind::Prose };
             if self.block.as_ref().is_some_and(|block| block.kind != kind) {
                 self.end_block();
             }
@@ -97,12 +88,7 @@ impl<'a> Cutter<'a> {
     }
 
     fn extend(&mut self, kind: Kind, start: usize, end: usize) {
-        let block = self.block.get_or_insert(Block {
-            kind,
-            start,
-            end,
-            lines: 0,
-        });
+        let block = self.block.get_or_insert(Block { kind, start, end, lines: 0 });
         block.end = end;
         block.lines += 1;
     }
@@ -177,10 +163,7 @@ impl<'a> Cutter<'a> {
 
 /// Where to cut a text that is too long: after an object, else before a word, else anywhere.
 fn cut(text: &str) -> usize {
-    let head = (MAX_BYTES - 3..=MAX_BYTES)
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or(text);
+    let head = (MAX_BYTES - 3..=MAX_BYTES).rev().find_map(|end| text.get(..end)).unwrap_or(text);
     head.rfind("},")
         .map(|place| place + 2)
         .or_else(|| head.rfind(char::is_whitespace).filter(|place| *place > 0))
@@ -211,9 +194,7 @@ fn is_record_line(line: &str) -> bool {
             && key.len() <= 40
             && key.split_whitespace().count() <= 4
             && key.starts_with(char::is_alphabetic)
-            && key
-                .chars()
-                .all(|c| c.is_alphanumeric() || " _-./()".contains(c))
+            && key.chars().all(|c| c.is_alphanumeric() || " _-./()".contains(c))
     })
 }
 
@@ -222,9 +203,7 @@ fn ends_with_abbreviation(text: &str) -> bool {
     let Some(text) = text.trim_end().strip_suffix('.') else {
         return false;
     };
-    let last = text
-        .rsplit(|c: char| c.is_whitespace() || "([\"“".contains(c))
-        .next();
+    let last = text.rsplit(|c: char| c.is_whitespace() || "([\"“".contains(c)).next();
     last.is_some_and(|word| {
         let is_initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
         is_initial || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
@@ -238,11 +217,7 @@ mod tests {
     use super::sentences;
 
     fn quotable(passage: &str) -> Vec<&str> {
-        sentences(passage)
-            .iter()
-            .filter(|s| !s.is_heading)
-            .map(|s| s.text)
-            .collect()
+        sentences(passage).iter().filter(|s| !s.is_heading).map(|s| s.text).collect()
     }
 
     #[test]
@@ -288,12 +263,7 @@ mod tests {
         let passage = format!("{first}\n\n{second}\n\nNote: this is prose. It has two sentences.");
         assert_eq!(
             quotable(&passage),
-            [
-                first,
-                second,
-                "Note: this is prose.",
-                "It has two sentences."
-            ]
+            [first, second, "Note: this is prose.", "It has two sentences."]
         );
     }
 
@@ -303,11 +273,7 @@ mod tests {
         let many = record.repeat(30);
         assert_eq!(quotable(&many), vec![record.trim(); 30]);
         let line = "{\"id\": \"USER-004\", \"subject\": \"Dan\"}, ".repeat(40);
-        assert!(
-            quotable(&line)
-                .iter()
-                .all(|part| part.len() <= 600 && part.ends_with("},"))
-        );
+        assert!(quotable(&line).iter().all(|part| part.len() <= 600 && part.ends_with("},")));
     }
 
     proptest! {

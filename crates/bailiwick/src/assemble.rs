@@ -60,7 +60,17 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be kept")?;
     let settings = settings(config);
     Ok(App::new(Parts {
-        verifier, policy, index, embedder, answerer, intake, authority, audit, vault, settings, metrics,
+        verifier,
+        policy,
+        index,
+        embedder,
+        answerer,
+        intake,
+        authority,
+        audit,
+        vault,
+        settings,
+        metrics,
     }))
 }
 

@@ -119,9 +119,12 @@ impl Config {
 
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+            let line = error
+                .span()
+                .map(|span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
             let place = line.map_or_else(String::new, |line| format!(", line {line}"));
-            let hint = nearest(error.message()).map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
+            let hint = nearest(error.message())
+                .map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
             anyhow!("{}{place}: {}{hint}", path.display(), error.message())
         })
     }

@@ -71,11 +71,7 @@ fn answer_to(provider: &Provider, form: &AuthorizeForm) -> Result<AnswerTo, &'st
         "The application asks to return to an address that is not permitted: its redirect_uri \
          starts with none of the permitted origins.",
     )?;
-    Ok(AnswerTo {
-        url,
-        written,
-        state: form.state.clone(),
-    })
+    Ok(AnswerTo { url, written, state: form.state.clone() })
 }
 
 /// What `prompt` asks for (OpenID Connect Core 3.1.2.1).
@@ -123,10 +119,7 @@ fn answer(
 
     let session = provider
         .session(headers)
-        .filter(|session| {
-            hint.as_ref()
-                .is_none_or(|hint| session.person.is_called(hint))
-        })
+        .filter(|session| hint.as_ref().is_none_or(|hint| session.person.is_called(hint)))
         .filter(|session| max_age.is_none_or(|seconds| now() - session.since < seconds));
     match session {
         Some(session) if prompt != Prompt::Always => Ok(give_code(provider, session, asked)),
@@ -149,10 +142,7 @@ fn check(form: AuthorizeForm, answer_to: &AnswerTo) -> Result<Asked, Wrong> {
     match form.response_type.as_deref() {
         Some("code") => {}
         Some(_) => {
-            return Err(Wrong(
-                "unsupported_response_type",
-                "response_type must be code",
-            ));
+            return Err(Wrong("unsupported_response_type", "response_type must be code"));
         }
         None => return Err(invalid("response_type is missing")),
     }
@@ -160,9 +150,7 @@ fn check(form: AuthorizeForm, answer_to: &AnswerTo) -> Result<Asked, Wrong> {
         return Err(invalid("response_mode must be query"));
     }
     if form.code_challenge_method.as_deref() != Some("S256") {
-        return Err(invalid(
-            "PKCE is required: code_challenge_method must be S256",
-        ));
+        return Err(invalid("PKCE is required: code_challenge_method must be S256"));
     }
     let challenge = form
         .code_challenge
@@ -172,12 +160,7 @@ fn check(form: AuthorizeForm, answer_to: &AnswerTo) -> Result<Asked, Wrong> {
     if !scope.has("openid") {
         return Err(Wrong("invalid_scope", "scope must contain openid"));
     }
-    Ok(Asked {
-        answer_to: answer_to.clone(),
-        scope,
-        nonce: form.nonce,
-        challenge,
-    })
+    Ok(Asked { answer_to: answer_to.clone(), scope, nonce: form.nonce, challenge })
 }
 
 fn is_sha256(challenge: &str) -> bool {
@@ -206,10 +189,7 @@ pub(crate) async fn pick(
     let Some(asked) = provider.memory().pending.take(&form.handle) else {
         return page::problem("This sign-in is over: it was used already, or ten minutes passed.");
     };
-    let session = Session {
-        person,
-        since: now(),
-    };
+    let session = Session { person, since: now() };
     let mut memory = provider.memory();
     if let Some(former) = provider.session_handle(&headers) {
         memory.sessions.take(former);
@@ -217,22 +197,15 @@ pub(crate) async fn pick(
     let handle = memory.sessions.put(session.clone());
     drop(memory);
     // No Secure: loopback is reached over plain http.
-    let cookie = format!(
-        "{}={handle}; Path=/; HttpOnly; SameSite=Lax",
-        provider.cookie
-    );
+    let cookie = format!("{}={handle}; Path=/; HttpOnly; SameSite=Lax", provider.cookie);
     let code = give_code(&provider, session, asked);
     (AppendHeaders([(SET_COOKIE, cookie)]), code).into_response()
 }
 
 fn give_code(provider: &Provider, session: Session, asked: Asked) -> Response {
     let answer_to = asked.answer_to.clone();
-    let code = provider.memory().codes.put(Grant {
-        session,
-        asked,
-        family: Uuid::new_v4(),
-        spent: false,
-    });
+    let code =
+        provider.memory().codes.put(Grant { session, asked, family: Uuid::new_v4(), spent: false });
     answer_to.send(provider, &[("code", &code)])
 }
 

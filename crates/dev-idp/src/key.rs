@@ -39,9 +39,7 @@ impl SigningKey {
     }
 
     pub(crate) fn published(&self) -> JwkSet {
-        JwkSet {
-            keys: vec![self.public.clone()],
-        }
+        JwkSet { keys: vec![self.public.clone()] }
     }
 
     /// Signs a token whose header says `typ`.

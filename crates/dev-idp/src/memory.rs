@@ -66,12 +66,7 @@ impl Scope {
     /// The known ones among those asked for; OpenID Connect Core 3.1.2.1 ignores the others.
     pub(crate) fn granted(asked: &str) -> Self {
         let asked: Vec<&str> = asked.split(' ').collect();
-        Self(
-            Self::ALL
-                .into_iter()
-                .filter(|one| asked.contains(one))
-                .collect(),
-        )
+        Self(Self::ALL.into_iter().filter(|one| asked.contains(one)).collect())
     }
 
     pub(crate) fn has(&self, scope: &str) -> bool {
@@ -112,10 +107,7 @@ impl<V> Shelf<V> {
     const ROOM: usize = 1_000;
 
     fn new(lifetime: Duration) -> Self {
-        Self {
-            kept: VecDeque::new(),
-            lifetime,
-        }
+        Self { kept: VecDeque::new(), lifetime }
     }
 
     /// Keeps a value and makes its handle.
@@ -126,8 +118,7 @@ impl<V> Shelf<V> {
     }
 
     pub(crate) fn put_under(&mut self, handle: String, value: V) {
-        self.kept
-            .retain(|(since, ..)| since.elapsed() < self.lifetime);
+        self.kept.retain(|(since, ..)| since.elapsed() < self.lifetime);
         if self.kept.len() >= Self::ROOM {
             self.kept.pop_front();
         }

@@ -14,11 +14,7 @@ pub(crate) const PERSON_FIELD: &str = r#"name="person" value=""#;
 
 /// The page where one picks a person.
 pub(crate) fn pick(provider: &Provider, handle: &str, hint: Option<&str>) -> Response {
-    let people: String = provider
-        .people
-        .iter()
-        .map(|person| card(person, hint))
-        .collect();
+    let people: String = provider.people.iter().map(|person| card(person, hint)).collect();
     let body = format!(
         r#"<h1>Who are you today?</h1>
 <p>Pick a person. No password is needed to sign in to <b>{client}</b>.</p>
@@ -35,11 +31,8 @@ pub(crate) fn pick(provider: &Provider, handle: &str, hint: Option<&str>) -> Res
 
 fn card(person: &Person, hint: Option<&str>) -> String {
     let hinted = hint.is_some_and(|hint| person.is_called(hint));
-    let (autofocus, note) = if hinted {
-        (" autofocus", r#"<span class="note">Suggested</span>"#)
-    } else {
-        ("", "")
-    };
+    let (autofocus, note) =
+        if hinted { (" autofocus", r#"<span class="note">Suggested</span>"#) } else { ("", "") };
     format!(
         r#"<li><button {PERSON_FIELD}{id}"{autofocus}><span class="badge" aria-hidden="true">{initials}</span><span class="who"><span class="name">{name}</span>{note}<span class="about">{about}</span></span></button></li>
 "#,
@@ -51,10 +44,7 @@ fn card(person: &Person, hint: Option<&str>) -> String {
 }
 
 fn initials(name: &str) -> String {
-    name.split_whitespace()
-        .filter_map(|word| word.chars().next())
-        .take(2)
-        .collect()
+    name.split_whitespace().filter_map(|word| word.chars().next()).take(2).collect()
 }
 
 /// A page for what cannot be told to the application.
@@ -68,11 +58,8 @@ pub(crate) fn problem(says: &str) -> Response {
 }
 
 pub(crate) fn signed_out() -> Response {
-    page(
-        "Signed out",
-        "<h1>You are signed out</h1>\n<p>You may close this page.</p>",
-    )
-    .into_response()
+    page("Signed out", "<h1>You are signed out</h1>\n<p>You may close this page.</p>")
+        .into_response()
 }
 
 pub(crate) async fn style() -> Response {

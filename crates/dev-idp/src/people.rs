@@ -91,10 +91,7 @@ pub(crate) fn check(people: &[Person]) -> Result<(), PeopleError> {
         if !ids.insert(&person.id) {
             return Err(PeopleError::Twice(person.id.clone()));
         }
-        if let Some(claim) = RESERVED
-            .iter()
-            .find(|name| person.claims.contains_key(**name))
-        {
+        if let Some(claim) = RESERVED.iter().find(|name| person.claims.contains_key(**name)) {
             return Err(PeopleError::ReservedClaim {
                 person: person.id.clone(),
                 claim: (*claim).to_owned(),

@@ -127,10 +127,7 @@ impl DevProvider {
                 tracing::error!(%cause, "the development identity provider stopped");
             }
         });
-        Ok(Self {
-            provider,
-            _stop: stop,
-        })
+        Ok(Self { provider, _stop: stop })
     }
 
     /// The issuer identifier, such as `http://127.0.0.1:8322`, with no slash at the end.
@@ -239,9 +236,7 @@ pub(crate) fn fields(object: Value) -> Map<String, Value> {
 /// Unix seconds.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn origin(text: &str) -> Option<Origin> {
@@ -255,21 +250,13 @@ fn origin(text: &str) -> Option<Origin> {
 }
 
 fn router(provider: &Arc<Provider>) -> Result<Router, DevProviderError> {
-    let origins: Vec<String> = provider
-        .redirect_origins
-        .iter()
-        .map(Origin::ascii_serialization)
-        .collect();
+    let origins: Vec<String> =
+        provider.redirect_origins.iter().map(Origin::ascii_serialization).collect();
     let value = |text: &str| {
         HeaderValue::try_from(text).map_err(|_| DevProviderError::RedirectOrigin(text.to_owned()))
     };
     let cors = CorsLayer::new()
-        .allow_origin(
-            origins
-                .iter()
-                .map(|one| value(one))
-                .collect::<Result<Vec<_>, _>>()?,
-        )
+        .allow_origin(origins.iter().map(|one| value(one)).collect::<Result<Vec<_>, _>>()?)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE]);
     // Chromium holds the redirect that answers a form to form-action as well.
@@ -287,40 +274,22 @@ fn router(provider: &Arc<Provider>) -> Result<Router, DevProviderError> {
     let tokens = Router::new()
         .route(token::TOKEN, post(token::token))
         .route(token::REVOKE, post(token::revoke))
-        .route(
-            userinfo::USERINFO,
-            get(userinfo::userinfo).post(userinfo::userinfo),
-        )
+        .route(userinfo::USERINFO, get(userinfo::userinfo).post(userinfo::userinfo))
         .layer(not_stored.clone());
     let pages = Router::new()
-        .route(
-            authorize::AUTHORIZE,
-            get(authorize::authorize).post(authorize::authorize),
-        )
-        .route(
-            authorize::PICK,
-            post(authorize::pick).layer(CsrfLayer::new()),
-        )
-        .route(
-            sign_out::END_SESSION,
-            get(sign_out::end).post(sign_out::end),
-        )
+        .route(authorize::AUTHORIZE, get(authorize::authorize).post(authorize::authorize))
+        .route(authorize::PICK, post(authorize::pick).layer(CsrfLayer::new()))
+        .route(sign_out::END_SESSION, get(sign_out::end).post(sign_out::end))
         .route(page::STYLE, get(page::style))
         .layer(always(CONTENT_SECURITY_POLICY, policy))
         // `no-referrer` would make the browser hide from the form's handler where it comes from.
-        .layer(always(
-            REFERRER_POLICY,
-            HeaderValue::from_static("same-origin"),
-        ))
+        .layer(always(REFERRER_POLICY, HeaderValue::from_static("same-origin")))
         .layer(not_stored);
     Ok(published
         .merge(tokens)
         .layer(cors)
         .merge(pages)
-        .layer(always(
-            X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
+        .layer(always(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(DefaultBodyLimit::max(64 * 1024))
         .layer(from_fn_with_state(Arc::clone(provider), only_our_host))
         .with_state(Arc::clone(provider)))
@@ -332,15 +301,8 @@ async fn only_our_host(
     request: Request,
     next: Next,
 ) -> Response {
-    let written = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok());
-    let host = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str())
-        .or(written);
+    let written = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().authority().map(|authority| authority.as_str()).or(written);
     if host == Some(provider.host.as_str()) {
         return next.run(request).await;
     }

@@ -16,11 +16,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(error: &'static str, description: &'static str) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            error,
-            description,
-        }
+        Self { status: StatusCode::BAD_REQUEST, error, description }
     }
 
     pub(crate) fn grant(description: &'static str) -> Self {
@@ -30,10 +26,7 @@ impl Refusal {
     pub(crate) fn bearer() -> Self {
         Self {
             status: StatusCode::UNAUTHORIZED,
-            ..Self::new(
-                "invalid_token",
-                "the access token is missing, wrong, expired or revoked",
-            )
+            ..Self::new("invalid_token", "the access token is missing, wrong, expired or revoked")
         }
     }
 }

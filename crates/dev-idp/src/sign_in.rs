@@ -137,9 +137,7 @@ async fn discover(client: &Client, issuer: &str) -> Result<Endpoints, SignInErro
 fn handle<'page>(page: &'page str, person: &str) -> Result<&'page str, SignInError> {
     fn values<'page>(page: &'page str, field: &str) -> Vec<&'page str> {
         let after = page.split(field).skip(1);
-        after
-            .filter_map(|rest| Some(rest.split_once('"')?.0))
-            .collect()
+        after.filter_map(|rest| Some(rest.split_once('"')?.0)).collect()
     }
     let handles = values(page, HANDLE_FIELD);
     let [handle] = handles.as_slice() else {
@@ -176,14 +174,10 @@ fn refused(response: &Response) -> SignInError {
 
 fn code(response: &Response, issuer: &str, state: &str) -> Result<String, SignInError> {
     if parameter(response, "state").as_deref() != Some(state) {
-        return Err(SignInError::Answer(
-            "it belongs to another sign-in: the state differs",
-        ));
+        return Err(SignInError::Answer("it belongs to another sign-in: the state differs"));
     }
     if parameter(response, "iss").as_deref() != Some(issuer) {
-        return Err(SignInError::Answer(
-            "it comes from another provider: the iss differs",
-        ));
+        return Err(SignInError::Answer("it comes from another provider: the iss differs"));
     }
     parameter(response, "code").ok_or_else(|| refused(response))
 }

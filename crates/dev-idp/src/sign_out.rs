@@ -29,10 +29,7 @@ pub(crate) async fn end(
     if let Some(handle) = provider.session_handle(&headers) {
         provider.memory().sessions.take(handle);
     }
-    let gone = format!(
-        "{}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0",
-        provider.cookie
-    );
+    let gone = format!("{}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0", provider.cookie);
     (AppendHeaders([(SET_COOKIE, gone)]), onward(&provider, form)).into_response()
 }
 

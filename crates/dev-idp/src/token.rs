@@ -50,46 +50,30 @@ pub(crate) async fn token(
 }
 
 fn unreadable() -> Refusal {
-    Refusal::new(
-        "invalid_request",
-        "the body must be a form that names each parameter once",
-    )
+    Refusal::new("invalid_request", "the body must be a form that names each parameter once")
 }
 
 fn check_client(provider: &Provider, client_id: Option<&str>) -> Result<(), Refusal> {
     if client_id == Some(provider.client_id.as_str()) {
         return Ok(());
     }
-    Err(Refusal::new(
-        "invalid_client",
-        "client_id is missing or not known",
-    ))
+    Err(Refusal::new("invalid_client", "client_id is missing or not known"))
 }
 
 fn redeem_code(provider: &Provider, form: &TokenForm) -> Result<Map<String, Value>, Refusal> {
     let mut memory = provider.memory();
     let code = form.code.as_deref().unwrap_or_default();
-    let spent = memory
-        .codes
-        .get(code)
-        .ok_or(Refusal::grant("the code is wrong or expired"))?;
+    let spent = memory.codes.get(code).ok_or(Refusal::grant("the code is wrong or expired"))?;
     let grant = spend(spent);
     if grant.spent {
         withdraw(&mut memory, &grant);
         return Err(Refusal::grant("the code was used already"));
     }
     if form.redirect_uri.as_ref() != Some(&grant.asked.answer_to.written) {
-        return Err(Refusal::grant(
-            "redirect_uri is not the one that the code was sent to",
-        ));
+        return Err(Refusal::grant("redirect_uri is not the one that the code was sent to"));
     }
-    if !answers(
-        form.code_verifier.as_deref().unwrap_or_default(),
-        &grant.asked.challenge,
-    ) {
-        return Err(Refusal::grant(
-            "code_verifier does not match code_challenge",
-        ));
+    if !answers(form.code_verifier.as_deref().unwrap_or_default(), &grant.asked.challenge) {
+        return Err(Refusal::grant("code_verifier does not match code_challenge"));
     }
     let nonce = grant.asked.nonce.clone();
     let scope = grant.asked.scope.clone();
@@ -101,9 +85,7 @@ fn refresh(provider: &Provider, form: &TokenForm) -> Result<Map<String, Value>, 
     let mut memory = provider.memory();
     let handle = form.refresh_token.as_deref().unwrap_or_default();
     let kept = memory.refresh_tokens.get(handle);
-    let kept = kept.ok_or(Refusal::grant(
-        "the refresh token is wrong, expired or revoked",
-    ))?;
+    let kept = kept.ok_or(Refusal::grant("the refresh token is wrong, expired or revoked"))?;
     let scope = match &form.scope {
         None => kept.asked.scope.clone(),
         Some(narrower) => Scope::granted(narrower),
@@ -117,9 +99,7 @@ fn refresh(provider: &Provider, form: &TokenForm) -> Result<Map<String, Value>, 
     let grant = spend(kept);
     if grant.spent {
         withdraw(&mut memory, &grant);
-        return Err(Refusal::grant(
-            "the refresh token was used already; sign in again",
-        ));
+        return Err(Refusal::grant("the refresh token was used already; sign in again"));
     }
     give(provider, &mut memory, grant, &scope, None)
 }
@@ -133,9 +113,7 @@ fn spend(kept: &mut Grant) -> Grant {
 
 /// A handle that comes twice was stolen at least once: none of its family serves any longer.
 fn withdraw(memory: &mut Memory, grant: &Grant) {
-    memory
-        .refresh_tokens
-        .retain(|other| other.family != grant.family);
+    memory.refresh_tokens.retain(|other| other.family != grant.family);
 }
 
 fn answers(verifier: &str, challenge: &str) -> bool {
@@ -194,19 +172,12 @@ pub(crate) async fn revoke(
 ) -> Result<StatusCode, Refusal> {
     let Form(form) = form.map_err(|_| unreadable())?;
     check_client(&provider, form.client_id.as_deref())?;
-    let token = form
-        .token
-        .ok_or(Refusal::new("invalid_request", "token is missing"))?;
-    let access = provider
-        .key
-        .read(&token, &provider.issuer, &provider.audience);
+    let token = form.token.ok_or(Refusal::new("invalid_request", "token is missing"))?;
+    let access = provider.key.read(&token, &provider.issuer, &provider.audience);
     let mut memory = provider.memory();
     if let Some(grant) = memory.refresh_tokens.get(&token).cloned() {
         withdraw(&mut memory, &grant);
-    } else if let Some(jti) = access
-        .as_ref()
-        .and_then(|claims| claims.get("jti")?.as_str())
-    {
+    } else if let Some(jti) = access.as_ref().and_then(|claims| claims.get("jti")?.as_str()) {
         memory.revoked.put_under(jti.to_owned(), ());
     }
     Ok(StatusCode::OK)

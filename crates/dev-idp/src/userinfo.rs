@@ -18,9 +18,7 @@ pub(crate) async fn userinfo(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
 ) -> Result<Json<Map<String, Value>>, Refusal> {
-    described(&provider, &headers)
-        .map(Json)
-        .ok_or_else(Refusal::bearer)
+    described(&provider, &headers).map(Json).ok_or_else(Refusal::bearer)
 }
 
 fn described(provider: &Provider, headers: &HeaderMap) -> Option<Map<String, Value>> {
@@ -28,9 +26,7 @@ fn described(provider: &Provider, headers: &HeaderMap) -> Option<Map<String, Val
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
-    let claims = provider
-        .key
-        .read(token, &provider.issuer, &provider.audience)?;
+    let claims = provider.key.read(token, &provider.issuer, &provider.audience)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if provider.memory().revoked.get(text("jti")?).is_some() {
         return None;
@@ -44,13 +40,10 @@ fn described(provider: &Provider, headers: &HeaderMap) -> Option<Map<String, Val
 impl Person {
     /// What the granted scopes let the client know of this person (OpenID Connect Core 5.4).
     pub(crate) fn describe(&self, scope: &Scope) -> Map<String, Value> {
-        [
-            ("profile", "name", &self.name),
-            ("email", "email", &self.email),
-        ]
-        .into_iter()
-        .filter(|(needed, ..)| scope.has(needed))
-        .map(|(_, claim, value)| (claim.to_owned(), value.clone().into()))
-        .collect()
+        [("profile", "name", &self.name), ("email", "email", &self.email)]
+            .into_iter()
+            .filter(|(needed, ..)| scope.has(needed))
+            .map(|(_, claim, value)| (claim.to_owned(), value.clone().into()))
+            .collect()
     }
 }

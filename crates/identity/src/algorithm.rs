@@ -58,9 +58,7 @@ impl Algorithm {
     }
 
     pub(crate) fn named(name: &str) -> Option<Algorithm> {
-        Algorithm::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     pub(crate) fn is_rsa(self) -> bool {

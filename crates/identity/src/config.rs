@@ -68,12 +68,7 @@ pub enum IdentityConfigError {
 }
 
 fn default_algorithms() -> Vec<Algorithm> {
-    vec![
-        Algorithm::RS256,
-        Algorithm::ES256,
-        Algorithm::EdDSA,
-        Algorithm::PS256,
-    ]
+    vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256]
 }
 
 fn default_clock_skew() -> u64 {
@@ -127,27 +122,16 @@ impl IdentityConfig {
 
     fn check_names(&self) -> Result<(), IdentityConfigError> {
         if self.audience.is_empty() || self.audience.iter().any(String::is_empty) {
-            return field(
-                "audience",
-                "it is empty; name this server as tokens do in `aud`",
-            );
+            return field("audience", "it is empty; name this server as tokens do in `aud`");
         }
         if self.algorithms.is_empty() {
-            return field(
-                "algorithms",
-                "it is empty; list at least one, such as \"RS256\"",
-            );
+            return field("algorithms", "it is empty; list at least one, such as \"RS256\"");
         }
         if self.token_types.is_empty() || self.token_types.iter().any(String::is_empty) {
-            return field(
-                "token_types",
-                "it is empty; list at least one, such as \"at+jwt\"",
-            );
+            return field("token_types", "it is empty; list at least one, such as \"at+jwt\"");
         }
         let foreign = |name: &String| {
-            FOREIGN_TOKEN_TYPES
-                .iter()
-                .any(|foreign| name.to_ascii_lowercase().ends_with(foreign))
+            FOREIGN_TOKEN_TYPES.iter().any(|foreign| name.to_ascii_lowercase().ends_with(foreign))
         };
         if self.token_types.iter().any(foreign) {
             return field(
@@ -155,11 +139,7 @@ impl IdentityConfig {
                 "DPoP proofs, logout tokens and security events are no access tokens; remove them",
             );
         }
-        if self
-            .danger_allowed_hosts
-            .iter()
-            .any(|host| host.is_empty() || host.contains('/'))
-        {
+        if self.danger_allowed_hosts.iter().any(|host| host.is_empty() || host.contains('/')) {
             return field(
                 "danger_allowed_hosts",
                 "write bare hosts, without scheme, port and path",
@@ -170,16 +150,10 @@ impl IdentityConfig {
 
     fn check_seconds(&self) -> Result<(), IdentityConfigError> {
         if self.clock_skew_seconds > MAX_CLOCK_SKEW_SECONDS {
-            return field(
-                "clock_skew_seconds",
-                "more than 60; set the clocks right and use less",
-            );
+            return field("clock_skew_seconds", "more than 60; set the clocks right and use less");
         }
         if self.max_token_lifetime_seconds == 0 {
-            return field(
-                "max_token_lifetime_seconds",
-                "0 refuses every token; use 1 or more",
-            );
+            return field("max_token_lifetime_seconds", "0 refuses every token; use 1 or more");
         }
         if self.unknown_kid_cooldown_seconds == 0 {
             return field(
@@ -196,22 +170,13 @@ impl IdentityConfig {
     fn source(&self) -> Result<Source, IdentityConfigError> {
         let problem = |field, problem| IdentityConfigError::Field { field, problem };
         let reach = Reach::new(&self.issuer, &self.danger_allowed_hosts);
-        let issuer = reach
-            .url(&self.issuer)
-            .map_err(|reason| problem("issuer", reason))?;
+        let issuer = reach.url(&self.issuer).map_err(|reason| problem("issuer", reason))?;
         if issuer.query().is_some() {
-            return field(
-                "issuer",
-                "an issuer has no query; remove what follows the `?`",
-            );
+            return field("issuer", "an issuer has no query; remove what follows the `?`");
         }
         let keys = match &self.jwks_uri {
             None => None,
-            Some(uri) => Some(
-                reach
-                    .url(uri)
-                    .map_err(|reason| problem("jwks_uri", reason))?,
-            ),
+            Some(uri) => Some(reach.url(uri).map_err(|reason| problem("jwks_uri", reason))?),
         };
         let discovery = format!(
             "{}/.well-known/openid-configuration",

@@ -108,9 +108,7 @@ impl Unverified<'_> {
     ) -> Result<Map<String, Value>, Rejection> {
         let key = keys.find(self.key_id.as_deref())?;
         if key.algorithm() != self.algorithm {
-            return Err(Rejection::invalid(
-                "the key is for another algorithm than alg says",
-            ));
+            return Err(Rejection::invalid("the key is for another algorithm than alg says"));
         }
         let holds = jsonwebtoken::crypto::verify(
             self.signature,

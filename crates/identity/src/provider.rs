@@ -33,10 +33,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 const SHORTEST_REFRESH: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(60 * 60);
 const LONGEST_REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
-const DISCOVERY_LIMITS: Limits = Limits {
-    depth: 16,
-    members: 1024,
-};
+const DISCOVERY_LIMITS: Limits = Limits { depth: 16, members: 1024 };
 
 /// Where keys come from, as configured.
 pub(crate) struct Source {
@@ -139,17 +136,13 @@ impl Provider {
             let (provider, key_id) = (Arc::clone(self), key_id.to_owned());
             let asked = tokio::spawn(async move { provider.ask_for(&key_id).await }).await;
             if asked.is_err() {
-                return Err(Rejection::invalid(
-                    "fetching the provider's keys was interrupted",
-                ));
+                return Err(Rejection::invalid("fetching the provider's keys was interrupted"));
             }
         }
         let known = self.known.load_full();
         let known = known.ok_or(Rejection::invalid("no key of the provider is known yet"))?;
         if known.since.elapsed() > self.source.max_stale {
-            return Err(Rejection::invalid(
-                "the provider's keys are older than max_stale_seconds",
-            ));
+            return Err(Rejection::invalid("the provider's keys are older than max_stale_seconds"));
         }
         Ok(known)
     }
@@ -161,24 +154,17 @@ impl Provider {
             None => "no keys",
         };
         let (issuer, failure) = (&self.source.issuer, self.failure.load());
-        Err(format!(
-            "{reason} of the identity provider {issuer}: {failure}; trying again"
-        ))
+        Err(format!("{reason} of the identity provider {issuer}: {failure}; trying again"))
     }
 
     fn knows(&self, key_id: &str) -> bool {
-        self.known
-            .load()
-            .as_ref()
-            .is_some_and(|known| known.keys.contains(key_id))
+        self.known.load().as_ref().is_some_and(|known| known.keys.contains(key_id))
     }
 
     /// Whether asking may help: not during the cool-down, but always during a fetch, to wait for
     /// its outcome.
     fn may_ask(&self) -> bool {
-        self.asked
-            .try_lock()
-            .map_or(true, |asked| self.is_cool(*asked))
+        self.asked.try_lock().map_or(true, |asked| self.is_cool(*asked))
     }
 
     fn is_cool(&self, asked: Option<Instant>) -> bool {
@@ -222,20 +208,14 @@ impl Provider {
         if keys.is_empty() {
             return Err(RefreshError::NoUsableKey);
         }
-        self.known.store(Some(Arc::new(Known {
-            keys,
-            since: Instant::now(),
-        })));
+        self.known.store(Some(Arc::new(Known { keys, since: Instant::now() })));
         Ok(document.max_age)
     }
 
     /// The `jwks_uri` of the discovery document (OpenID Connect Discovery 1.0 section 4).
     async fn discover(&self) -> Result<Url, RefreshError> {
-        let document = self
-            .fetcher
-            .get(&self.source.discovery)
-            .await
-            .map_err(RefreshError::Discovery)?;
+        let document =
+            self.fetcher.get(&self.source.discovery).await.map_err(RefreshError::Discovery)?;
         let document = json::object(&document.body, DISCOVERY_LIMITS)
             .map_err(|_| RefreshError::Document("it is not one unambiguous JSON object"))?;
         let text = |name| document.get(name).and_then(Value::as_str);
@@ -256,28 +236,11 @@ impl Provider {
     }
 
     fn report(&self, key: &IgnoredKey) {
-        let (
-            issuer,
-            IgnoredKey {
-                position,
-                reason,
-                private,
-            },
-        ) = (&self.source.issuer, key);
+        let (issuer, IgnoredKey { position, reason, private }) = (&self.source.issuer, key);
         if *private {
-            tracing::error!(
-                issuer,
-                position,
-                reason,
-                "the provider publishes a private key"
-            );
+            tracing::error!(issuer, position, reason, "the provider publishes a private key");
         } else {
-            tracing::warn!(
-                issuer,
-                position,
-                reason,
-                "a key of the provider is not used"
-            );
+            tracing::warn!(issuer, position, reason, "a key of the provider is not used");
         }
     }
 }
@@ -294,10 +257,7 @@ impl fmt::Debug for Provider {
 /// How long fetched keys are left alone: as long as the provider says, within five minutes and a
 /// day, and never so long that they could get too old before a second attempt.
 fn refresh_interval(max_age: Option<Duration>, max_stale: Duration) -> Duration {
-    max_age
-        .unwrap_or(DEFAULT_REFRESH)
-        .clamp(SHORTEST_REFRESH, LONGEST_REFRESH)
-        .min(max_stale / 2)
+    max_age.unwrap_or(DEFAULT_REFRESH).clamp(SHORTEST_REFRESH, LONGEST_REFRESH).min(max_stale / 2)
 }
 
 /// Shortens a wait by up to a tenth, so that many servers do not ask at the same moment.
@@ -313,10 +273,7 @@ mod tests {
     #[test]
     fn the_provider_cannot_ask_for_a_refresh_too_often_or_too_rarely() {
         let interval = |seconds: Option<u64>| {
-            refresh_interval(
-                seconds.map(Duration::from_secs),
-                Duration::from_secs(10 * 86_400),
-            )
+            refresh_interval(seconds.map(Duration::from_secs), Duration::from_secs(10 * 86_400))
         };
         assert_eq!(interval(Some(0)), SHORTEST_REFRESH, "K15");
         assert_eq!(interval(Some(315_360_000)), LONGEST_REFRESH, "K15");

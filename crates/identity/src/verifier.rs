@@ -29,11 +29,7 @@ impl Verifier {
             tokio::runtime::Handle::try_current().map_err(|_| IdentityConfigError::NoRuntime)?;
         let provider = Arc::new(Provider::new(source)?);
         let refresher = runtime.spawn(Arc::clone(&provider).keep_fresh());
-        Ok(Arc::new(Verifier {
-            profile,
-            provider,
-            refresher,
-        }))
+        Ok(Arc::new(Verifier { profile, provider, refresher }))
     }
 
     /// Verifies an access token.
@@ -67,8 +63,6 @@ impl Drop for Verifier {
 
 /// Seconds since 1970; a clock before that reads as 0, at which every real token is from the future.
 fn unix_now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,6 @@
 //! The truth: documents, chunks and labels in SQLite. Everything else is derived from it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -97,10 +98,7 @@ impl Catalogue {
             let problem = format!("its layout is {layout}, this program knows {LAYOUT}");
             return Err(unusable(path, &problem));
         }
-        let catalogue = Self {
-            path: path.to_owned(),
-            readers: Mutex::new(Vec::new()),
-        };
+        let catalogue = Self { path: path.to_owned(), readers: Mutex::new(Vec::new()) };
         Ok((catalogue, Writer(connection)))
     }
 
@@ -113,20 +111,13 @@ impl Catalogue {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, IndexError>,
     ) -> Result<T, IndexError> {
-        let idle = self
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.reader()?,
         };
         let result = work(&connection);
-        self.readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result
     }
 
@@ -140,10 +131,7 @@ impl Catalogue {
 }
 
 fn unusable(path: &Path, problem: &str) -> IndexError {
-    IndexError::Unusable {
-        path: path.display().to_string(),
-        problem: problem.to_owned(),
-    }
+    IndexError::Unusable { path: path.display().to_string(), problem: problem.to_owned() }
 }
 
 fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
@@ -153,9 +141,8 @@ fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     if is_new {
-        connection.execute_batch(&format!(
-            "BEGIN; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"
-        ))?;
+        connection
+            .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"))?;
     }
     Ok(())
 }
@@ -167,16 +154,11 @@ pub(crate) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Opti
 
 pub(crate) fn set_meta(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
     let sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
-    connection
-        .prepare_cached(sql)?
-        .execute([name, value])
-        .map(drop)
+    connection.prepare_cached(sql)?.execute([name, value]).map(drop)
 }
 
 pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
-    Ok(meta(connection, "revision")?
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0))
+    Ok(meta(connection, "revision")?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// Fills the table with the stored labels, each under its number.
@@ -196,9 +178,7 @@ pub(crate) fn load_labels(
             _ => Label::quarantine(),
         };
         if table.intern(&label).as_u32() != id {
-            return Err(IndexError::Damaged(format!(
-                "label {id} is not in its place"
-            )));
+            return Err(IndexError::Damaged(format!("label {id} is not in its place")));
         }
     }
     Ok(())
@@ -221,9 +201,7 @@ pub(crate) fn label_id(
     let next: u32 = transaction
         .prepare_cached("SELECT coalesce(max(id) + 1, 0) FROM labels")?
         .query_row([], |row| row.get(0))?;
-    transaction
-        .prepare_cached("INSERT INTO labels VALUES (?, ?)")?
-        .execute(params![next, text])?;
+    transaction.prepare_cached("INSERT INTO labels VALUES (?, ?)")?.execute(params![next, text])?;
     Ok(LabelId::from_u32(next))
 }
 
@@ -237,9 +215,7 @@ pub(crate) fn delete(
         return Ok(None);
     };
     let chunks = chunk_rows(transaction, former.row)?;
-    transaction
-        .prepare_cached("DELETE FROM documents WHERE row = ?")?
-        .execute([former.row])?;
+    transaction.prepare_cached("DELETE FROM documents WHERE row = ?")?.execute([former.row])?;
     transaction
         .prepare_cached("INSERT INTO removed VALUES (?, ?)")?
         .execute(params![former.row, to_sql(revision)])?;
@@ -250,10 +226,7 @@ pub(crate) fn find(connection: &Connection, id: &DocumentId) -> Result<Option<Fo
     let mut statement =
         connection.prepare_cached("SELECT row, label FROM documents WHERE id = ?")?;
     let former = statement.query_row([id.as_str()], |row| {
-        Ok(Former {
-            row: row.get(0)?,
-            label: LabelId::from_u32(row.get(1)?),
-        })
+        Ok(Former { row: row.get(0)?, label: LabelId::from_u32(row.get(1)?) })
     });
     Ok(former.optional()?)
 }
@@ -301,10 +274,7 @@ pub(crate) fn insert(
             label,
             entry: Entry {
                 row: transaction.last_insert_rowid(),
-                id: ChunkId {
-                    document: document.id.clone(),
-                    n,
-                },
+                id: ChunkId { document: document.id.clone(), n },
                 vector: halves.into_iter().map(f16::to_f32).collect(),
                 tokens,
             },
@@ -355,24 +325,15 @@ pub(crate) fn chunks_since(
         let bytes = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
         let (halves, _) = bytes.as_chunks::<2>();
         if halves.len() != dimensions {
-            return Err(IndexError::Dimensions {
-                expected: dimensions,
-                found: halves.len(),
-            });
+            return Err(IndexError::Dimensions { expected: dimensions, found: halves.len() });
         }
         each(StoredChunk {
             document: row.get(0)?,
             label: LabelId::from_u32(row.get(2)?),
             entry: Entry {
                 row: row.get(3)?,
-                id: ChunkId {
-                    document: id,
-                    n: row.get(4)?,
-                },
-                vector: halves
-                    .iter()
-                    .map(|half| f16::from_le_bytes(*half).to_f32())
-                    .collect(),
+                id: ChunkId { document: id, n: row.get(4)? },
+                vector: halves.iter().map(|half| f16::from_le_bytes(*half).to_f32()).collect(),
                 tokens: row.get(6)?,
             },
             text: row.get(7)?,
@@ -398,21 +359,13 @@ pub(crate) fn passage(connection: &Connection, chunk: i64) -> Result<Option<Pass
     )?;
     let found = statement
         .query_row([chunk], |row| {
-            Ok((
-                row.get(0)?,
-                row.get::<_, String>(1)?,
-                LabelId::from_u32(row.get(2)?),
-            ))
+            Ok((row.get(0)?, row.get::<_, String>(1)?, LabelId::from_u32(row.get(2)?)))
         })
         .optional()?;
     let Some((text, metadata, label)) = found else {
         return Ok(None);
     };
-    Ok(Some(Passage {
-        text,
-        metadata: object(&metadata)?,
-        label,
-    }))
+    Ok(Some(Passage { text, metadata: object(&metadata)?, label }))
 }
 
 pub(crate) fn document(
@@ -423,24 +376,13 @@ pub(crate) fn document(
         connection.prepare_cached("SELECT text, metadata, label FROM documents WHERE id = ?")?;
     let found = statement
         .query_row([id.as_str()], |row| {
-            Ok((
-                row.get(0)?,
-                row.get::<_, String>(1)?,
-                LabelId::from_u32(row.get(2)?),
-            ))
+            Ok((row.get(0)?, row.get::<_, String>(1)?, LabelId::from_u32(row.get(2)?)))
         })
         .optional()?;
     let Some((text, metadata, label)) = found else {
         return Ok(None);
     };
-    Ok(Some((
-        Document {
-            id: id.clone(),
-            text,
-            metadata: object(&metadata)?,
-        },
-        label,
-    )))
+    Ok(Some((Document { id: id.clone(), text, metadata: object(&metadata)? }, label)))
 }
 
 pub(crate) fn content_hash(
@@ -449,15 +391,13 @@ pub(crate) fn content_hash(
 ) -> Result<Option<Vec<u8>>, IndexError> {
     let mut statement =
         connection.prepare_cached("SELECT content_hash FROM documents WHERE id = ?")?;
-    Ok(statement
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
 }
 
 /// Every document's row and metadata, for a schema that changed.
 pub(crate) fn all_metadata(
     connection: &Connection,
-) -> Result<Vec<(i64, Map<String, Value>)>, IndexError> {
+) -> Result<BTreeMap<i64, Map<String, Value>>, IndexError> {
     let mut statement = connection.prepare("SELECT row, metadata FROM documents")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
     rows.map(|row| {

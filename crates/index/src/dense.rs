@@ -79,10 +79,7 @@ pub(crate) struct Totals {
 
 impl Blocks {
     pub(crate) fn new(dimensions: usize) -> Self {
-        Self {
-            dimensions,
-            by_label: Vec::new(),
-        }
+        Self { dimensions, by_label: Vec::new() }
     }
 
     pub(crate) fn insert(&mut self, label: LabelId, entry: Entry) {
@@ -104,32 +101,26 @@ impl Blocks {
         &'a self,
         within: &'a Bailiwick,
     ) -> impl Iterator<Item = (LabelId, &'a Block)> {
-        let blocks = within
-            .iter()
-            .filter_map(|label| Some((label, self.block(label)?)));
+        let blocks = within.iter().filter_map(|label| Some((label, self.block(label)?)));
         blocks.filter(|(_, block)| !block.rows.is_empty())
     }
 
     fn block(&self, label: LabelId) -> Option<&Block> {
-        self.by_label
-            .get(label.as_u32() as usize)
-            .map(AsRef::as_ref)
+        self.by_label.get(label.as_u32() as usize).map(AsRef::as_ref)
     }
 
     pub(crate) fn size(&self, within: &Bailiwick) -> Size {
-        self.permitted(within)
-            .fold(Size::default(), |size, (_, block)| Size {
-                labels: size.labels + 1,
-                chunks: size.chunks + block.rows.len() as u64,
-            })
+        self.permitted(within).fold(Size::default(), |size, (_, block)| Size {
+            labels: size.labels + 1,
+            chunks: size.chunks + block.rows.len() as u64,
+        })
     }
 
     pub(crate) fn totals(&self, within: &Bailiwick) -> Totals {
-        self.permitted(within)
-            .fold(Totals::default(), |totals, (_, block)| Totals {
-                chunks: totals.chunks + block.rows.len() as u64,
-                tokens: totals.tokens + block.tokens,
-            })
+        self.permitted(within).fold(Totals::default(), |totals, (_, block)| Totals {
+            chunks: totals.chunks + block.rows.len() as u64,
+            tokens: totals.tokens + block.tokens,
+        })
     }
 
     /// The chunk with this row, if it has this label.
@@ -142,10 +133,7 @@ impl Blocks {
     pub(crate) fn score(&self, label: LabelId, row: i64, query: &[f32]) -> Option<f32> {
         let block = self.block(label)?;
         let start = block.place(row)? * self.dimensions;
-        Some(inner_product(
-            block.vectors.get(start..start + self.dimensions)?,
-            query,
-        ))
+        Some(inner_product(block.vectors.get(start..start + self.dimensions)?, query))
     }
 
     /// The `most` permitted chunks with the greatest inner product, best first.
@@ -162,12 +150,7 @@ impl Blocks {
             inner_products(&block.vectors, query, &mut scores);
             let chunks = scores.iter().zip(&block.ids).zip(&block.rows);
             for ((score, id), row) in chunks {
-                best.offer(Ranked {
-                    score: *score,
-                    id,
-                    row: *row,
-                    label,
-                });
+                best.offer(Ranked { score: *score, id, row: *row, label });
             }
         }
         best.into_ranked()
@@ -178,9 +161,7 @@ impl Blocks {
 fn inner_products(vectors: &[f32], query: &[f32], scores: &mut Vec<f32>) {
     pulp::Arch::new().dispatch(|| {
         scores.extend(
-            vectors
-                .chunks_exact(query.len().max(1))
-                .map(|row| sum_of_products(row, query)),
+            vectors.chunks_exact(query.len().max(1)).map(|row| sum_of_products(row, query)),
         );
     });
 }
@@ -200,10 +181,6 @@ fn sum_of_products(left: &[f32], right: &[f32]) -> f32 {
             *lane += left * right;
         }
     }
-    let rest: f32 = left_rest
-        .iter()
-        .zip(right_rest)
-        .map(|(left, right)| left * right)
-        .sum();
+    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
     lanes.iter().sum::<f32>() + rest
 }

@@ -88,21 +88,14 @@ impl EmbeddedIndex {
             Ok(())
         })?;
         let revision = catalogue::revision(&writer.0)?;
-        let snapshot = Snapshot {
-            revision,
-            blocks,
-            words: lexical.view(),
-        };
+        let snapshot = Snapshot { revision, blocks, words: lexical.view() };
         Ok(Self(Arc::new(Inner {
             schema: options.schema,
             dimensions: options.dimensions,
             labels,
             catalogue,
             snapshot: ArcSwap::from_pointee(snapshot),
-            writing: Mutex::new(Writing {
-                catalogue: writer,
-                lexical,
-            }),
+            writing: Mutex::new(Writing { catalogue: writer, lexical }),
             _lock: lock,
         })))
     }
@@ -121,11 +114,7 @@ impl EmbeddedIndex {
 
 fn lock(folder: &Path) -> Result<File, IndexError> {
     let path = folder.join("lock");
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)?;
+    let file = File::options().create(true).write(true).truncate(false).open(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(IndexError::Unusable {
@@ -222,6 +211,10 @@ fn catch_up(
 }
 
 impl Inner {
+    fn check_bailiwick(&self, within: &Bailiwick) -> Result<(), IndexError> {
+        if within.is_of(&self.labels) { Ok(()) } else { Err(IndexError::ForeignBailiwick) }
+    }
+
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         self.check(&query.vector, query.mode == Mode::Lexical)?;
         for _ in 1..ATTEMPTS {
@@ -245,28 +238,17 @@ impl Inner {
         let wanted = ranked.len();
         let hits = self.catalogue.read(|connection| {
             let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
-            found
-                .filter_map(Result::transpose)
-                .collect::<Result<Vec<_>, _>>()
+            found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
         })?;
         let lost = hits.len() < wanted;
-        Ok((
-            Hits {
-                hits,
-                revision: snapshot.revision,
-            },
-            lost,
-        ))
+        Ok((Hits { hits, revision: snapshot.revision }, lost))
     }
 
     fn check(&self, vector: &[f32], may_be_empty: bool) -> Result<(), IndexError> {
         if vector.len() == self.dimensions || (may_be_empty && vector.is_empty()) {
             return Ok(());
         }
-        Err(IndexError::Dimensions {
-            expected: self.dimensions,
-            found: vector.len(),
-        })
+        Err(IndexError::Dimensions { expected: self.dimensions, found: vector.len() })
     }
 
     /// Runs one write: the catalogue first, then what is derived from it, then what searches see.
@@ -275,10 +257,7 @@ impl Inner {
         work: impl FnOnce(&mut Change<'_>) -> Result<T, IndexError>,
     ) -> Result<(T, u64), IndexError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Writing {
-            catalogue: Writer(connection),
-            lexical,
-        } = &mut *writing;
+        let Writing { catalogue: Writer(connection), lexical } = &mut *writing;
         // A write that failed half-way may have left the words behind or ahead of the catalogue.
         lexical.roll_back()?;
         catch_up(lexical, connection, self.dimensions)?;
@@ -294,13 +273,7 @@ impl Inner {
             revision,
         };
         let done = work(&mut change)?;
-        let Change {
-            labels,
-            lexical,
-            transaction,
-            blocks,
-            ..
-        } = change;
+        let Change { labels, lexical, transaction, blocks, .. } = change;
         catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
         transaction.commit()?;
 
@@ -308,11 +281,7 @@ impl Inner {
             self.labels.intern(label);
         }
         lexical.commit(revision)?;
-        self.snapshot.store(Arc::new(Snapshot {
-            revision,
-            blocks,
-            words: lexical.view(),
-        }));
+        self.snapshot.store(Arc::new(Snapshot { revision, blocks, words: lexical.view() }));
         Ok((done, revision))
     }
 }
@@ -327,9 +296,7 @@ impl Snapshot {
         if query.mode == Mode::Dense {
             return Ok(blocks.nearest(&query.vector, within, query.top_k));
         }
-        let scored = self
-            .words
-            .score(&query.text, within, blocks.totals(within))?;
+        let scored = self.words.score(&query.text, within, blocks.totals(within))?;
         Ok(match query.mode {
             Mode::Lexical => scored.best(blocks, query.top_k),
             Mode::Hybrid | Mode::Dense => hybrid::combine(query, blocks, &scored, within),
@@ -344,15 +311,13 @@ fn hit(
     within: &Bailiwick,
 ) -> Result<Option<Hit>, IndexError> {
     let passage = catalogue::passage(connection, ranked.row)?;
-    Ok(passage
-        .filter(|passage| within.contains(passage.label))
-        .map(|passage| Hit {
-            id: ranked.id.clone(),
-            text: passage.text,
-            metadata: passage.metadata,
-            label: passage.label,
-            score: ranked.score,
-        }))
+    Ok(passage.filter(|passage| within.contains(passage.label)).map(|passage| Hit {
+        id: ranked.id.clone(),
+        text: passage.text,
+        metadata: passage.metadata,
+        label: passage.label,
+        score: ranked.score,
+    }))
 }
 
 /// A write in progress.
@@ -440,9 +405,9 @@ impl Index for EmbeddedIndex {
     }
 
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
+        self.0.check_bailiwick(within)?;
         let (query, within) = (query.clone(), within.clone());
-        self.blocking(move |inner| inner.search(&query, &within))
-            .await
+        self.blocking(move |inner| inner.search(&query, &within)).await
     }
 
     async fn document(
@@ -450,19 +415,17 @@ impl Index for EmbeddedIndex {
         id: &DocumentId,
         within: &Bailiwick,
     ) -> Result<Option<Document>, IndexError> {
+        self.0.check_bailiwick(within)?;
         let (id, within) = (id.clone(), within.clone());
         self.blocking(move |inner| {
-            let found = inner
-                .catalogue
-                .read(|connection| catalogue::document(connection, &id))?;
-            Ok(found
-                .filter(|(_, label)| within.contains(*label))
-                .map(|(document, _)| document))
+            let found = inner.catalogue.read(|connection| catalogue::document(connection, &id))?;
+            Ok(found.filter(|(_, label)| within.contains(*label)).map(|(document, _)| document))
         })
         .await
     }
 
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError> {
+        self.0.check_bailiwick(within)?;
         Ok(self.0.snapshot.load().blocks.size(within))
     }
 
@@ -479,11 +442,7 @@ impl Index for EmbeddedIndex {
                 Ok(())
             })?;
             let chunks = documents.iter().map(|document| document.chunks.len()).sum();
-            Ok(Receipt {
-                documents: documents.len(),
-                chunks,
-                revision,
-            })
+            Ok(Receipt { documents: documents.len(), chunks, revision })
         })
         .await
     }
@@ -500,10 +459,7 @@ impl Index for EmbeddedIndex {
                 }
                 Ok(receipt)
             })?;
-            Ok(Receipt {
-                revision,
-                ..receipt
-            })
+            Ok(Receipt { revision, ..receipt })
         })
         .await
     }
@@ -518,11 +474,7 @@ impl Index for EmbeddedIndex {
         self.blocking(move |inner| {
             let (chunks, revision) =
                 inner.write(|change| change.relabel(&id, &metadata, &label))?;
-            Ok(chunks.map(|chunks| Receipt {
-                documents: 1,
-                chunks,
-                revision,
-            }))
+            Ok(chunks.map(|chunks| Receipt { documents: 1, chunks, revision }))
         })
         .await
     }

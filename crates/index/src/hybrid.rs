@@ -26,23 +26,12 @@ pub(crate) fn combine<'a>(
     let mut candidates = BTreeMap::new();
     for ranked in blocks.nearest(&query.vector, within, most) {
         let dense = ranked.score;
-        candidates.insert(
-            ranked.row,
-            Candidate {
-                dense,
-                lexical: 0.0,
-                ranked,
-            },
-        );
+        candidates.insert(ranked.row, Candidate { dense, lexical: 0.0, ranked });
     }
     for ranked in scored.best(blocks, most) {
         let row = ranked.row;
         if let Some(dense) = blocks.score(ranked.label, row, &query.vector) {
-            candidates.entry(row).or_insert(Candidate {
-                dense,
-                lexical: 0.0,
-                ranked,
-            });
+            candidates.entry(row).or_insert(Candidate { dense, lexical: 0.0, ranked });
         }
     }
     for (row, _, lexical) in &scored.chunks {
@@ -54,10 +43,7 @@ pub(crate) fn combine<'a>(
     let mut best = Best::new(query.top_k);
     for candidate in candidates.into_values() {
         let score = norms.combined(&candidate, query.dense_weight);
-        best.offer(Ranked {
-            score,
-            ..candidate.ranked
-        });
+        best.offer(Ranked { score, ..candidate.ranked });
     }
     best.into_ranked()
 }
@@ -85,24 +71,13 @@ impl Norms {
                     highest.max(candidate.lexical),
                 )
             });
-        Self {
-            least,
-            spread: greatest - least,
-            highest,
-        }
+        Self { least, spread: greatest - least, highest }
     }
 
     fn combined(&self, candidate: &Candidate<'_>, dense_weight: f32) -> f32 {
-        let dense = if self.spread > 0.0 {
-            (candidate.dense - self.least) / self.spread
-        } else {
-            1.0
-        };
-        let lexical = if self.highest > 0.0 {
-            candidate.lexical / self.highest
-        } else {
-            0.0
-        };
+        let dense =
+            if self.spread > 0.0 { (candidate.dense - self.least) / self.spread } else { 1.0 };
+        let lexical = if self.highest > 0.0 { candidate.lexical / self.highest } else { 0.0 };
         dense_weight * dense + (1.0 - dense_weight) * lexical
     }
 }

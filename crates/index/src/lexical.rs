@@ -77,26 +77,15 @@ impl Lexical {
         let index = Index::open_or_create(directory, schema)?;
         let analyzer = analyzer();
         index.tokenizers().register(ANALYZER, analyzer.clone());
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let writer = index.writer_with_num_threads(1, WRITER_BYTES)?;
-        Ok(Self {
-            fields,
-            reader,
-            writer,
-            analyzer,
-        })
+        Ok(Self { fields, reader, writer, analyzer })
     }
 
     /// The catalogue's revision that this index reflects; 0 for a new one.
     pub(crate) fn revision(&self) -> tantivy::Result<u64> {
         let metas = self.writer.index().load_metas()?;
-        Ok(metas
-            .payload
-            .and_then(|payload| payload.parse().ok())
-            .unwrap_or(0))
+        Ok(metas.payload.and_then(|payload| payload.parse().ok()).unwrap_or(0))
     }
 
     /// How many words of a chunk count towards its length.
@@ -111,8 +100,7 @@ impl Lexical {
     }
 
     pub(crate) fn remove(&self, document: i64) {
-        self.writer
-            .delete_term(Term::from_field_i64(self.fields.document, document));
+        self.writer.delete_term(Term::from_field_i64(self.fields.document, document));
     }
 
     pub(crate) fn add(&self, words: &Words<'_>) -> tantivy::Result<()> {
@@ -164,10 +152,7 @@ fn schema() -> (Schema, Fields) {
         .set_index_option(IndexRecordOption::WithFreqs)
         .set_fieldnorms(true);
     let fields = Fields {
-        text: schema.add_text_field(
-            "text",
-            TextOptions::default().set_indexing_options(indexing),
-        ),
+        text: schema.add_text_field("text", TextOptions::default().set_indexing_options(indexing)),
         chunk: schema.add_i64_field("chunk", FAST),
         label: schema.add_u64_field("label", FAST),
         document: schema.add_i64_field("document", INDEXED),
@@ -180,10 +165,9 @@ fn analyzer() -> TextAnalyzer {
         .filter(RemoveLongFilter::limit(LONGEST_WORD))
         .filter(LowerCaser);
     match StopWordFilter::new(Language::English) {
-        Some(stop_words) => words
-            .filter(stop_words)
-            .filter(Stemmer::new(Language::English))
-            .build(),
+        Some(stop_words) => {
+            words.filter(stop_words).filter(Stemmer::new(Language::English)).build()
+        }
         None => words.filter(Stemmer::new(Language::English)).build(),
     }
 }
@@ -230,10 +214,8 @@ impl View {
             return Ok(Scored::default());
         }
         let segments = self.segments(within)?;
-        let mut scores: Vec<Vec<f32>> = segments
-            .iter()
-            .map(|segment| vec![0.0; segment.size])
-            .collect();
+        let mut scores: Vec<Vec<f32>> =
+            segments.iter().map(|segment| vec![0.0; segment.size]).collect();
         let mut touched = Vec::new();
         for (word, repeats) in words {
             let occurrences = self.occurrences(&word, &segments)?;
@@ -256,9 +238,7 @@ impl View {
             let segment = segments.get(segment)?;
             Some((segment.chunks.first(place)?, segment.label(place)?, score))
         });
-        Ok(Scored {
-            chunks: chunks.collect(),
-        })
+        Ok(Scored { chunks: chunks.collect() })
     }
 
     /// The distinct words of the query in a fixed order, and how often each stands in it.
@@ -299,12 +279,8 @@ impl View {
     ) -> tantivy::Result<Vec<Occurrence>> {
         let term = Term::from_field_text(self.fields.text, word);
         let mut occurrences = Vec::new();
-        for (number, (reader, segment)) in self
-            .searcher
-            .segment_readers()
-            .iter()
-            .zip(segments)
-            .enumerate()
+        for (number, (reader, segment)) in
+            self.searcher.segment_readers().iter().zip(segments).enumerate()
         {
             let inverted = reader.inverted_index(self.fields.text)?;
             let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::WithFreqs)?
@@ -345,14 +321,8 @@ impl Segment<'_> {
     }
 
     fn is_permitted(&self, place: u32) -> bool {
-        let alive = self
-            .alive
-            .as_ref()
-            .is_none_or(|alive| alive.is_alive(place));
-        alive
-            && self
-                .label(place)
-                .is_some_and(|label| self.within.contains(label))
+        let alive = self.alive.as_ref().is_none_or(|alive| alive.is_alive(place));
+        alive && self.label(place).is_some_and(|label| self.within.contains(label))
     }
 }
 
@@ -375,12 +345,7 @@ impl Scored {
         let mut best = Best::new(most);
         for (row, label, score) in &self.chunks {
             if let Some(id) = blocks.id(*label, *row) {
-                best.offer(Ranked {
-                    score: *score,
-                    id,
-                    row: *row,
-                    label: *label,
-                });
+                best.offer(Ranked { score: *score, id, row: *row, label: *label });
             }
         }
         best.into_ranked()

@@ -83,6 +83,9 @@ pub enum IndexError {
         /// What was given.
         found: usize,
     },
+    /// The bailiwick was decided on another index's labels, whose numbers mean nothing here.
+    #[error("this bailiwick was decided for another index")]
+    ForeignBailiwick,
     /// The catalogue failed.
     #[error("the index's database failed")]
     Catalogue(#[from] rusqlite::Error),

@@ -19,9 +19,7 @@ pub(crate) struct Ranked<'a> {
 
 impl Ord for Ranked<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.score
-            .total_cmp(&other.score)
-            .then_with(|| other.id.cmp(self.id))
+        self.score.total_cmp(&other.score).then_with(|| other.id.cmp(self.id))
     }
 }
 
@@ -48,10 +46,7 @@ pub(crate) struct Best<'a> {
 
 impl<'a> Best<'a> {
     pub(crate) fn new(most: usize) -> Self {
-        Self {
-            most,
-            heap: BinaryHeap::with_capacity(most.min(1024) + 1),
-        }
+        Self { most, heap: BinaryHeap::with_capacity(most.min(1024) + 1) }
     }
 
     #[inline]
@@ -67,10 +62,6 @@ impl<'a> Best<'a> {
 
     /// Best first.
     pub(crate) fn into_ranked(self) -> Vec<Ranked<'a>> {
-        self.heap
-            .into_sorted_vec()
-            .into_iter()
-            .map(|Reverse(ranked)| ranked)
-            .collect()
+        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect()
     }
 }

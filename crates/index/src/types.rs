@@ -23,10 +23,7 @@ impl DocumentId {
             return Err("a document id must not be empty".into());
         }
         if id.len() > Self::MAX_BYTES {
-            return Err(format!(
-                "a document id has at most {} bytes",
-                Self::MAX_BYTES
-            ));
+            return Err(format!("a document id has at most {} bytes", Self::MAX_BYTES));
         }
         if id.chars().any(char::is_control) {
             return Err("a document id must not hold control characters".into());

@@ -8,13 +8,8 @@ use serde_json::{Map, Value};
 pub const STAMPS: [&str; 4] = ["ingested_by", "token_jti", "scope", "ingested_at"];
 
 /// The metadata names that belong to the reader, so that no record of an API can set them.
-pub const READER_NAMES: [&str; 5] = [
-    "source_endpoint",
-    "ingestion_auth",
-    "record_index",
-    "clearance_required",
-    "confidentiality",
-];
+pub const READER_NAMES: [&str; 5] =
+    ["source_endpoint", "ingestion_auth", "record_index", "clearance_required", "confidentiality"];
 
 /// The metadata name that says what kind of text a document holds, such as `text/markdown`.
 pub const CONTENT_TYPE: &str = "content_type";

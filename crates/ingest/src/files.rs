@@ -99,10 +99,7 @@ impl Problem {
     }
 
     fn of(self, file: &Path) -> FileError {
-        FileError {
-            file: crate::http::printable(&file.display().to_string()),
-            problem: self,
-        }
+        FileError { file: crate::http::printable(&file.display().to_string()), problem: self }
     }
 }
 
@@ -129,22 +126,12 @@ pub fn discover(paths: &[PathBuf], options: &FileOptions) -> Result<Vec<FileSour
 }
 
 fn below(path: &Path, options: &FileOptions) -> Result<Vec<FileSource>, FileError> {
-    let is_folder = path
-        .metadata()
-        .map_err(|cause| Problem::from(cause).of(path))?
-        .is_dir();
+    let is_folder = path.metadata().map_err(|cause| Problem::from(cause).of(path))?.is_dir();
     // A file stands in its folder, so that it is called and described as when the folder is read.
-    let root = if is_folder {
-        path
-    } else {
-        path.parent().unwrap_or(Path::new(""))
-    };
+    let root = if is_folder { path } else { path.parent().unwrap_or(Path::new("")) };
     let mut walk = WalkBuilder::new(path);
     // What stands outside the folder does not decide what is in it.
-    walk.parents(false)
-        .git_global(false)
-        .git_exclude(false)
-        .require_git(false);
+    walk.parents(false).git_global(false).git_exclude(false).require_git(false);
     walk.sort_by_file_path(Path::cmp);
     let mut sources = Vec::new();
     for entry in walk.build() {
@@ -157,12 +144,7 @@ fn below(path: &Path, options: &FileOptions) -> Result<Vec<FileSource>, FileErro
         if !attributes::is_sidecar_of_something(&file) {
             let id = id_below(root, &file)?;
             let (root, options) = (root.to_owned(), options.clone());
-            sources.push(FileSource {
-                id,
-                path: file,
-                root,
-                options,
-            });
+            sources.push(FileSource { id, path: file, root, options });
         }
     }
     Ok(sources)
@@ -173,9 +155,7 @@ fn id_below(root: &Path, file: &Path) -> Result<String, FileError> {
     let below = file.strip_prefix(root).unwrap_or(file);
     let parts = below.components().map(|part| part.as_os_str().to_str());
     let parts: Option<Vec<&str>> = parts.collect();
-    parts
-        .map(|parts| parts.join("/"))
-        .ok_or_else(|| Problem::Encoding.of(file))
+    parts.map(|parts| parts.join("/")).ok_or_else(|| Problem::Encoding.of(file))
 }
 
 impl FileSource {
@@ -210,9 +190,7 @@ impl FileSource {
             Kind::Text => vec![Draft::plain(text(bytes)?)],
             Kind::Html => {
                 let html = text(bytes)?;
-                vec![Draft::markdown(time_limit::within(move || {
-                    html::read(&html)
-                })?)]
+                vec![Draft::markdown(time_limit::within(move || html::read(&html))?)]
             }
             Kind::Pdf => vec![Draft::plain(time_limit::within(move || pdf::read(&bytes))?)],
             Kind::Docx => vec![Draft::markdown(docx::read(&bytes)?)],
@@ -222,10 +200,7 @@ impl FileSource {
         if drafts.is_empty() {
             return Err(Problem::Empty);
         }
-        drafts
-            .into_iter()
-            .map(|draft| draft.finish(&self.id, &inherited))
-            .collect()
+        drafts.into_iter().map(|draft| draft.finish(&self.id, &inherited)).collect()
     }
 }
 
@@ -251,19 +226,11 @@ enum DraftId {
 impl Draft {
     fn plain(text: String) -> Self {
         let (id, metadata) = (DraftId::File, Map::new());
-        Self {
-            id,
-            text,
-            content_type: "text/plain",
-            metadata,
-        }
+        Self { id, text, content_type: "text/plain", metadata }
     }
 
     fn markdown(text: String) -> Self {
-        Self {
-            content_type: "text/markdown",
-            ..Self::plain(text)
-        }
+        Self { content_type: "text/markdown", ..Self::plain(text) }
     }
 
     fn finish(self, file: &str, inherited: &Map<String, Value>) -> Result<SourceDocument, Problem> {
@@ -284,11 +251,7 @@ impl Draft {
             DraftId::Record(record) => format!("{file}#{record}"),
             DraftId::Own(id) => id,
         };
-        Ok(SourceDocument {
-            id,
-            text: self.text,
-            metadata,
-        })
+        Ok(SourceDocument { id, text: self.text, metadata })
     }
 }
 
@@ -308,11 +271,7 @@ impl Kind {
         if attributes::described_by(path).is_some() {
             return Err(Problem::Orphan);
         }
-        let ending = path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase();
+        let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         match ending.as_str() {
             "md" | "markdown" => Ok(Self::Markdown),
             "txt" | "text" => Ok(Self::Text),
@@ -332,9 +291,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
         return Err(Problem::NotAFile);
     }
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(FILE_BYTES + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES {
         return Err(Problem::TooLarge(FILE_BYTES));
     }
@@ -346,8 +303,5 @@ fn text(bytes: Vec<u8>) -> Result<String, Problem> {
     if text.contains('\0') {
         return Err(Problem::Encoding);
     }
-    Ok(text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text))
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }

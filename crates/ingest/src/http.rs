@@ -76,9 +76,7 @@ impl Base {
         let url = Url::parse(address).map_err(|_| wrong("is not an address; give https://…"))?;
         if !url.username().is_empty() || url.password().is_some() {
             // The address itself stays unsaid: it holds a password.
-            return Err(HttpError::Settings(
-                "an address must not hold a user or password".into(),
-            ));
+            return Err(HttpError::Settings("an address must not hold a user or password".into()));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong("must not have a query or a fragment"));
@@ -127,11 +125,7 @@ pub(crate) async fn answer(
         // A body that cannot be read takes nothing from the refusal.
         let body = body(peer, response, ERROR_BYTES).await.unwrap_or_default();
         let detail = detail(&body, secret);
-        return Err(HttpError::Refused {
-            peer,
-            status: status.as_u16(),
-            detail,
-        });
+        return Err(HttpError::Refused { peer, status: status.as_u16(), detail });
     }
     body(peer, response, limit).await
 }
@@ -142,11 +136,7 @@ async fn body(
     limit: usize,
 ) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
-    while let Some(piece) = response
-        .chunk()
-        .await
-        .map_err(|cause| unreachable(peer, cause))?
-    {
+    while let Some(piece) = response.chunk().await.map_err(|cause| unreachable(peer, cause))? {
         if body.len() + piece.len() > limit {
             return Err(HttpError::TooLarge { peer, limit });
         }
@@ -157,10 +147,7 @@ async fn body(
 
 /// The address is left out, because a query belongs in no log.
 fn unreachable(peer: &'static str, cause: reqwest::Error) -> HttpError {
-    HttpError::Unreachable {
-        peer,
-        cause: cause.without_url(),
-    }
+    HttpError::Unreachable { peer, cause: cause.without_url() }
 }
 
 #[derive(Deserialize)]
@@ -174,11 +161,7 @@ struct Complaint {
 /// What an error body says, unless it repeats the secret that was sent.
 fn detail(body: &[u8], secret: Option<&SecretString>) -> Option<String> {
     let said: Complaint = serde_json::from_slice(body).ok()?;
-    let text = said
-        .detail
-        .or(said.error_description)
-        .or(said.error)
-        .or(said.title)?;
+    let text = said.detail.or(said.error_description).or(said.error).or(said.title)?;
     if secret.is_some_and(|secret| text.contains(secret.expose_secret())) {
         return None;
     }
@@ -191,8 +174,5 @@ pub(crate) fn printable(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    text.chars()
-        .take(ERROR_CHARACTERS)
-        .map(|c| if hidden(c) { ' ' } else { c })
-        .collect()
+    text.chars().take(ERROR_CHARACTERS).map(|c| if hidden(c) { ' ' } else { c }).collect()
 }

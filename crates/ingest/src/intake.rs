@@ -102,9 +102,7 @@ pub struct Intake {
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Intake")
-            .field("embedder", &self.embedder)
-            .finish_non_exhaustive()
+        f.debug_struct("Intake").field("embedder", &self.embedder).finish_non_exhaustive()
     }
 }
 
@@ -120,11 +118,7 @@ struct Accepted {
 impl Intake {
     /// Documents are labelled by this schema, embedded by this model and stored in this index.
     pub fn new(schema: Arc<Schema>, embedder: Arc<dyn Embedder>, index: Arc<dyn Index>) -> Self {
-        Self {
-            schema,
-            embedder,
-            index,
-        }
+        Self { schema, embedder, index }
     }
 
     /// Stores all of these documents or none. Those that the index already holds just so are not
@@ -139,15 +133,11 @@ impl Intake {
         unlabelled: Unlabelled,
     ) -> Result<Receipt, IntakeError> {
         let accepted = self.accept(documents, stamp, unlabelled)?;
-        let known: Vec<(DocumentId, [u8; 32])> = accepted
-            .iter()
-            .map(|document| (document.id.clone(), document.content_hash))
-            .collect();
+        let known: Vec<(DocumentId, [u8; 32])> =
+            accepted.iter().map(|document| (document.id.clone(), document.content_hash)).collect();
         let unchanged = self.index.unchanged(&known).await?;
         if unchanged.len() != known.len() {
-            return Err(IntakeError::Internal(
-                "the index did not answer for every document",
-            ));
+            return Err(IntakeError::Internal("the index did not answer for every document"));
         }
         let fresh: Vec<Accepted> = accepted
             .into_iter()
@@ -155,15 +145,9 @@ impl Intake {
             .filter_map(|(document, unchanged)| (!unchanged).then_some(document))
             .collect();
         if fresh.is_empty() {
-            return Ok(Receipt {
-                revision: self.index.revision(),
-                ..Receipt::default()
-            });
+            return Ok(Receipt { revision: self.index.revision(), ..Receipt::default() });
         }
-        let quarantined = fresh
-            .iter()
-            .filter(|document| document.label.is_quarantine())
-            .count();
+        let quarantined = fresh.iter().filter(|document| document.label.is_quarantine()).count();
         let documents = self.embed(fresh).await?;
         let receipt = self.index.upsert(documents).await?;
         if quarantined > 0 {
@@ -186,10 +170,7 @@ impl Intake {
         let prepared = (|| {
             let id = DocumentId::new(id)?;
             let metadata = stamped(metadata, stamp)?;
-            let label = self
-                .schema
-                .label(&metadata)
-                .map_err(|cause| cause.to_string())?;
+            let label = self.schema.label(&metadata).map_err(|cause| cause.to_string())?;
             Ok::<_, String>((id, metadata, label))
         })();
         let (id, metadata, label) =
@@ -237,11 +218,7 @@ impl Intake {
                 Err(reason) => refusals.push(refusal(index, &sent_id, reason)),
             }
         }
-        if refusals.is_empty() {
-            Ok(accepted)
-        } else {
-            Err(IntakeError::Refused(refusals))
-        }
+        if refusals.is_empty() { Ok(accepted) } else { Err(IntakeError::Refused(refusals)) }
     }
 
     fn accept_one(
@@ -256,9 +233,7 @@ impl Intake {
             return Err("its text is empty".into());
         }
         if text.len() > MAX_TEXT_BYTES {
-            return Err(format!(
-                "its text has more than {MAX_TEXT_BYTES} bytes; split it"
-            ));
+            return Err(format!("its text has more than {MAX_TEXT_BYTES} bytes; split it"));
         }
         if text.contains('\0') {
             return Err("its text holds a NUL character".into());
@@ -270,13 +245,7 @@ impl Intake {
             Err(cause) => return Err(cause.to_string()),
         };
         let content_hash = self.content_hash(&id, &text, &metadata, &label);
-        Ok(Accepted {
-            id,
-            text,
-            metadata,
-            label,
-            content_hash,
-        })
+        Ok(Accepted { id, text, metadata, label, content_hash })
     }
 
     /// Changes when anything that is stored would, but for the stamps of the single run.
@@ -315,16 +284,11 @@ impl Intake {
     async fn embed(&self, documents: Vec<Accepted>) -> Result<Vec<NewDocument>, IntakeError> {
         let split = tokio::task::spawn_blocking(move || {
             let passages = |document: Accepted| {
-                (
-                    split::passages(&document.text, format_of(&document)),
-                    document,
-                )
+                (split::passages(&document.text, format_of(&document)), document)
             };
             documents.into_iter().map(passages).collect::<Vec<_>>()
         });
-        let split = split
-            .await
-            .map_err(|_| IntakeError::Internal("the splitter failed"))?;
+        let split = split.await.map_err(|_| IntakeError::Internal("the splitter failed"))?;
         let mut texts: Vec<String> = Vec::new();
         let mut places = Vec::with_capacity(split.len());
         for (passages, document) in split {
@@ -336,31 +300,14 @@ impl Intake {
             vectors.extend(self.embedder.embed(together).await?);
         }
         if vectors.len() != texts.len() {
-            return Err(IntakeError::Internal(
-                "the model did not embed every passage",
-            ));
+            return Err(IntakeError::Internal("the model did not embed every passage"));
         }
-        let mut chunks = texts
-            .into_iter()
-            .zip(vectors)
-            .map(|(text, vector)| NewChunk { text, vector });
+        let mut chunks =
+            texts.into_iter().zip(vectors).map(|(text, vector)| NewChunk { text, vector });
         let documents = places.into_iter().map(|(passages, document)| {
-            let Accepted {
-                id,
-                text,
-                metadata,
-                label,
-                content_hash,
-            } = document;
+            let Accepted { id, text, metadata, label, content_hash } = document;
             let chunks = chunks.by_ref().take(passages).collect();
-            NewDocument {
-                id,
-                text,
-                metadata,
-                label,
-                content_hash,
-                chunks,
-            }
+            NewDocument { id, text, metadata, label, content_hash, chunks }
         });
         Ok(documents.collect())
     }
@@ -370,32 +317,19 @@ impl Intake {
 fn format_of(document: &Accepted) -> Format {
     let markdown = match document.metadata.get(CONTENT_TYPE).and_then(Value::as_str) {
         Some(content_type) => content_type.starts_with("text/markdown"),
-        None => [".md", ".markdown"]
-            .iter()
-            .any(|ending| document.id.as_str().ends_with(ending)),
+        None => [".md", ".markdown"].iter().any(|ending| document.id.as_str().ends_with(ending)),
     };
-    if markdown {
-        Format::Markdown
-    } else {
-        Format::Plain
-    }
+    if markdown { Format::Markdown } else { Format::Plain }
 }
 
 /// The metadata with the truth under the reserved names, and nothing where there is none.
 fn stamped(mut metadata: Map<String, Value>, stamp: &Stamp) -> Result<Map<String, Value>, String> {
     // The depth comes first: measuring the size goes as deep as the metadata.
-    if metadata
-        .values()
-        .any(|value| is_deeper_than(MAX_METADATA_DEPTH, value))
-    {
-        return Err(format!(
-            "its metadata is nested deeper than {MAX_METADATA_DEPTH} levels"
-        ));
+    if metadata.values().any(|value| is_deeper_than(MAX_METADATA_DEPTH, value)) {
+        return Err(format!("its metadata is nested deeper than {MAX_METADATA_DEPTH} levels"));
     }
     if serde_json::to_vec(&metadata).map_or(true, |json| json.len() > MAX_METADATA_BYTES) {
-        return Err(format!(
-            "its metadata has more than {MAX_METADATA_BYTES} bytes"
-        ));
+        return Err(format!("its metadata has more than {MAX_METADATA_BYTES} bytes"));
     }
     if is_mock(&metadata) {
         return Err("it was made by a mock; connect its reader to the real source".into());
@@ -409,21 +343,15 @@ fn stamped(mut metadata: Map<String, Value>, stamp: &Stamp) -> Result<Map<String
         ("scope", stamp.scope.clone()),
         ("ingested_at", Some(now())),
     ];
-    metadata.extend(
-        truth
-            .into_iter()
-            .filter_map(|(name, said)| Some((name.to_owned(), said?.into()))),
-    );
+    metadata
+        .extend(truth.into_iter().filter_map(|(name, said)| Some((name.to_owned(), said?.into()))));
     Ok(metadata)
 }
 
 fn is_mock(metadata: &Map<String, Value>) -> bool {
-    let marked = metadata
-        .get("mock")
-        .is_some_and(|mock| !matches!(mock, Value::Null | Value::Bool(false)));
-    let auth = metadata
-        .get("ingestion_auth")
-        .map(|auth| auth.to_string().to_lowercase());
+    let marked =
+        metadata.get("mock").is_some_and(|mock| !matches!(mock, Value::Null | Value::Bool(false)));
+    let auth = metadata.get("ingestion_auth").map(|auth| auth.to_string().to_lowercase());
     marked || auth.is_some_and(|auth| auth.contains("mock"))
 }
 
@@ -440,9 +368,7 @@ fn is_deeper_than(levels: usize, value: &Value) -> bool {
 fn now() -> String {
     let now = OffsetDateTime::now_utc();
     let seconds = now.replace_nanosecond(0).unwrap_or(now);
-    seconds
-        .format(&Rfc3339)
-        .unwrap_or_else(|_| seconds.unix_timestamp().to_string())
+    seconds.format(&Rfc3339).unwrap_or_else(|_| seconds.unix_timestamp().to_string())
 }
 
 fn refusal(index: usize, id: &str, reason: String) -> Refusal {

@@ -19,11 +19,8 @@ const HEADLINE: [&str; 2] = ["title", "name"];
 const ID: [&str; 2] = ["id", "_id"];
 
 /// The fields of the AuthSec reader's records, and what its text calls them.
-const AUTHSEC: [(&str, &str); 3] = [
-    ("id", "Record ID"),
-    ("name", "Subject"),
-    ("clearance", "Clearance level"),
-];
+const AUTHSEC: [(&str, &str); 3] =
+    [("id", "Record ID"), ("name", "Subject"), ("clearance", "Clearance level")];
 
 /// One record. A field that appears twice is an error, because readers disagree which one counts.
 #[derive(Clone, Debug)]
@@ -39,10 +36,7 @@ pub(crate) enum Records {
 
 impl Record {
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|(field, _)| field == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value)
     }
 
     pub(crate) fn into_map(self) -> Map<String, Value> {
@@ -51,8 +45,7 @@ impl Record {
 
     /// Without the fields that would pass for a stamp of the reader or the intake.
     pub(crate) fn without_reserved_names(mut self) -> Self {
-        self.0
-            .retain(|(field, _)| ID.contains(&field.as_str()) || !is_reserved(field));
+        self.0.retain(|(field, _)| ID.contains(&field.as_str()) || !is_reserved(field));
         self
     }
 
@@ -66,9 +59,7 @@ impl Record {
     }
 
     fn main_text(&self) -> Option<(&'static str, &str)> {
-        MAIN_TEXT
-            .iter()
-            .find_map(|name| Some((*name, self.get(name)?.as_str()?)))
+        MAIN_TEXT.iter().find_map(|name| Some((*name, self.get(name)?.as_str()?)))
     }
 
     /// The record as text: its main text under its title; or, if it has none, a line for each
@@ -104,11 +95,8 @@ impl Record {
         let Some((main, _)) = self.main_text() else {
             return Map::new();
         };
-        let mut details = self
-            .get("metadata")
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
+        let mut details =
+            self.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
         for (name, value) in &self.0 {
             let told = name == main || name == "metadata" || ID.contains(&name.as_str());
             if !told && !value.is_null() && !is_attribute(schema, name) {
@@ -120,19 +108,14 @@ impl Record {
 }
 
 fn is_attribute(schema: &Schema, name: &str) -> bool {
-    schema
-        .attributes()
-        .iter()
-        .any(|attribute| attribute.sources().any(|source| source == name))
+    schema.attributes().iter().any(|attribute| attribute.sources().any(|source| source == name))
 }
 
 /// `due_date` reads `Due date`.
 fn caption(field: &str) -> String {
     let words = field.replace(['_', '-'], " ");
     let mut letters = words.trim().chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A value as one would say it; `None` when there is nothing to say.
@@ -140,13 +123,9 @@ fn in_words(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
-        Value::Array(values) if values.iter().all(|v| !v.is_array() && !v.is_object()) => Some(
-            values
-                .iter()
-                .filter_map(in_words)
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
+        Value::Array(values) if values.iter().all(|v| !v.is_array() && !v.is_object()) => {
+            Some(values.iter().filter_map(in_words).collect::<Vec<_>>().join(", "))
+        }
         other => Some(other.to_string()),
     }
 }

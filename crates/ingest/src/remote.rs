@@ -24,10 +24,7 @@ impl Remote {
     /// # Errors
     /// [`HttpError::Settings`] when the address cannot be used.
     pub fn new(address: &str) -> Result<Self, HttpError> {
-        Ok(Self {
-            http: http::client()?,
-            base: Base::parse(address, false)?,
-        })
+        Ok(Self { http: http::client()?, base: Base::parse(address, false)? })
     }
 
     /// The same over plain HTTP to another machine, where everybody between can read the token.
@@ -35,10 +32,7 @@ impl Remote {
     /// # Errors
     /// [`HttpError::Settings`] when the address cannot be used.
     pub fn danger_allow_http(address: &str) -> Result<Self, HttpError> {
-        Ok(Self {
-            http: http::client()?,
-            base: Base::parse(address, true)?,
-        })
+        Ok(Self { http: http::client()?, base: Base::parse(address, true)? })
     }
 
     /// Sends one batch, which the server stores whole or not at all. The token needs the scope
@@ -51,25 +45,15 @@ impl Remote {
         documents: &[SourceDocument],
         token: &SecretString,
     ) -> Result<Receipt, HttpError> {
-        let request = self
-            .http
-            .post(self.base.join("api/documents"))
-            .json(&Batch { documents });
+        let request = self.http.post(self.base.join("api/documents")).json(&Batch { documents });
         let sent = request.bearer_auth(token.expose_secret()).send().await;
         let body = http::answer(SERVER, sent, ANSWER_BYTES, Some(token)).await?;
-        let Answer {
-            documents,
-            chunks,
-            revision,
-        } = serde_json::from_slice(&body).map_err(|_| HttpError::Malformed {
-            peer: SERVER,
-            problem: "it is not a receipt, so the batch may or may not be stored".into(),
-        })?;
-        Ok(Receipt {
-            documents,
-            chunks,
-            revision,
-        })
+        let Answer { documents, chunks, revision } =
+            serde_json::from_slice(&body).map_err(|_| HttpError::Malformed {
+                peer: SERVER,
+                problem: "it is not a receipt, so the batch may or may not be stored".into(),
+            })?;
+        Ok(Receipt { documents, chunks, revision })
     }
 }
 

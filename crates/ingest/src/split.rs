@@ -58,12 +58,8 @@ fn markdown(text: &str) -> Vec<String> {
         }
         let indent = passage.len() - passage.trim_start().len();
         // A passage that opens with a heading says that one itself.
-        let own = headings
-            .peek()
-            .filter(|heading| heading.start <= start + indent);
-        let above = path
-            .iter()
-            .filter(|above| own.is_none_or(|own| above.level < own.level));
+        let own = headings.peek().filter(|heading| heading.start <= start + indent);
+        let above = path.iter().filter(|above| own.is_none_or(|own| above.level < own.level));
         let titles: Vec<&str> = above.map(|heading| heading.title.as_str()).collect();
         under(&titles, passage)
     });
@@ -78,12 +74,8 @@ fn blocks(text: &str) -> Vec<(usize, &str)> {
     for run in text.split_inclusive("\n\n") {
         let run_end = end + run.len();
         while run_end - end > RUN_BYTES {
-            let limit = (end..=end + RUN_BYTES)
-                .rev()
-                .find(|at| text.is_char_boundary(*at));
-            let head = limit
-                .and_then(|limit| text.get(end..limit))
-                .unwrap_or_default();
+            let limit = (end..=end + RUN_BYTES).rev().find(|at| text.is_char_boundary(*at));
+            let head = limit.and_then(|limit| text.get(end..limit)).unwrap_or_default();
             let cut = head.rfind('\n').or_else(|| head.rfind(' '));
             end += cut.map_or(head.len(), |at| at + 1);
             blocks.extend(text.get(start..end).map(|block| (start, block)));
@@ -119,11 +111,7 @@ fn headings(text: &str) -> Vec<Heading> {
     for (event, place) in Parser::new(text).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading { level, .. }) => {
-                open = Some(Heading {
-                    start: place.start,
-                    level,
-                    title: String::new(),
-                });
+                open = Some(Heading { start: place.start, level, title: String::new() });
             }
             Event::Text(words) | Event::Code(words) => {
                 if let Some(heading) = &mut open {
@@ -155,19 +143,11 @@ mod tests {
             "# Handbook\n\n{filler}\n\n## Travel\n\n{filler}\n\n{filler}\n\n### Trains\n\n{filler}\n\n## Pay\n\n{filler}\n"
         );
         let passages = passages(&text, Format::Markdown);
-        let first_lines: Vec<&str> = passages
-            .iter()
-            .map(|passage| passage.lines().next().unwrap())
-            .collect();
+        let first_lines: Vec<&str> =
+            passages.iter().map(|passage| passage.lines().next().unwrap()).collect();
         assert_eq!(
             first_lines,
-            [
-                "# Handbook",
-                "Handbook",
-                "Handbook > Travel",
-                "Handbook > Travel",
-                "Handbook"
-            ],
+            ["# Handbook", "Handbook", "Handbook > Travel", "Handbook > Travel", "Handbook"],
             "{passages:#?}"
         );
         assert!(passages[1].contains("## Travel"));
@@ -176,10 +156,7 @@ mod tests {
 
     #[test]
     fn a_comment_in_a_code_block_is_no_heading() {
-        let code = format!(
-            "# Title\n\n```sh\n# not a heading\n{}```\n\nEnd.",
-            "run\n".repeat(400)
-        );
+        let code = format!("# Title\n\n```sh\n# not a heading\n{}```\n\nEnd.", "run\n".repeat(400));
         for passage in passages(&code, Format::Markdown) {
             assert!(!passage.starts_with("not a heading"), "{passage}");
         }
@@ -188,45 +165,28 @@ mod tests {
     #[test]
     fn a_monstrous_heading_is_not_multiplied() {
         let text = format!("# {}\n\n{}", "x".repeat(100_000), "word ".repeat(100_000));
-        let split: usize = passages(&text, Format::Markdown)
-            .iter()
-            .map(String::len)
-            .sum();
+        let split: usize = passages(&text, Format::Markdown).iter().map(String::len).sum();
         assert!(split < 2 * text.len(), "{split} bytes of {}", text.len());
     }
 
     #[test]
     fn a_text_without_an_empty_line_is_split_in_time_and_whole() {
-        let text = [
-            "é".repeat(200_000),
-            "word ".repeat(50_000),
-            "| row |\n".repeat(30_000),
-        ]
-        .concat();
+        let text =
+            ["é".repeat(200_000), "word ".repeat(50_000), "| row |\n".repeat(30_000)].concat();
         let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count();
         for format in [Format::Markdown, Format::Plain] {
             let began = std::time::Instant::now();
             let passages = passages(&text, format);
             assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
-            assert_eq!(
-                passages.iter().map(|p| letters(p)).sum::<usize>(),
-                letters(&text)
-            );
+            assert_eq!(passages.iter().map(|p| letters(p)).sum::<usize>(), letters(&text));
         }
     }
 
     #[test]
     fn plain_text_loses_no_word_and_stays_short() {
-        let text = (0..5_000)
-            .map(|n| format!("word{n}"))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let text = (0..5_000).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ");
         let passages = passages(&text, Format::Plain);
-        assert!(
-            passages
-                .iter()
-                .all(|passage| passage.chars().count() <= PASSAGE_CHARACTERS)
-        );
+        assert!(passages.iter().all(|passage| passage.chars().count() <= PASSAGE_CHARACTERS));
         let words: Vec<&str> = passages.iter().flat_map(|p| p.split_whitespace()).collect();
         assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
     }

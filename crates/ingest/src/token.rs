@@ -53,17 +53,10 @@ impl DelegationTokens {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if client_id.is_empty() || client_id.len() > 64 || !client_id.chars().all(plain) {
             let told = http::printable(client_id);
-            return Err(HttpError::Settings(format!(
-                "`{told}` is not a client id; it is a UUID"
-            )));
+            return Err(HttpError::Settings(format!("`{told}` is not a client id; it is a UUID")));
         }
         let kept = Mutex::default();
-        Ok(Self {
-            http: http::client()?,
-            base,
-            client_id: client_id.to_owned(),
-            kept,
-        })
+        Ok(Self { http: http::client()?, base, client_id: client_id.to_owned(), kept })
     }
 
     /// A token for this scope, or for all that is delegated.
@@ -114,10 +107,7 @@ struct Answer {
 impl Answer {
     fn into_token(self, now: SystemTime) -> Result<DelegationToken, HttpError> {
         let expires_at = self.expires_at(now)?;
-        let secret = self
-            .token
-            .or(self.access_token)
-            .ok_or(malformed("it holds no token"))?;
+        let secret = self.token.or(self.access_token).ok_or(malformed("it holds no token"))?;
         let text = secret.expose_secret();
         // Anything else could end the header, or is no JWT (RFC 7515, section 7.1).
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -127,11 +117,7 @@ impl Answer {
         if expires_at <= now {
             return Err(malformed("its token has expired"));
         }
-        Ok(DelegationToken {
-            secret,
-            spiffe_id: self.spiffe_id,
-            expires_at,
-        })
+        Ok(DelegationToken { secret, spiffe_id: self.spiffe_id, expires_at })
     }
 
     fn expires_at(&self, now: SystemTime) -> Result<SystemTime, HttpError> {
@@ -142,14 +128,10 @@ impl Answer {
         }
         let seconds = self.ttl_seconds.or(self.expires_in);
         let seconds = seconds.ok_or(malformed("it does not say when the token expires"))?;
-        now.checked_add(Duration::from_secs(seconds))
-            .ok_or(malformed("it expires too late"))
+        now.checked_add(Duration::from_secs(seconds)).ok_or(malformed("it expires too late"))
     }
 }
 
 fn malformed(problem: &str) -> HttpError {
-    HttpError::Malformed {
-        peer: AUTHORITY,
-        problem: problem.to_owned(),
-    }
+    HttpError::Malformed { peer: AUTHORITY, problem: problem.to_owned() }
 }

@@ -36,11 +36,7 @@ impl VaultConfig {
     /// The agent with this client id, and the authority and vault at this address.
     pub fn new(base_url: impl Into<String>, client_id: impl Into<String>) -> Self {
         let (base_url, client_id) = (base_url.into(), client_id.into());
-        Self {
-            base_url,
-            client_id,
-            danger_allow_http: false,
-        }
+        Self { base_url, client_id, danger_allow_http: false }
     }
 }
 
@@ -61,12 +57,7 @@ impl VaultReader {
     pub fn new(config: &VaultConfig, schema: Arc<Schema>) -> Result<Self, HttpError> {
         let base = Base::parse(&config.base_url, config.danger_allow_http)?;
         let tokens = DelegationTokens::at(base.clone(), &config.client_id)?;
-        Ok(Self {
-            http: http::client()?,
-            base,
-            tokens,
-            schema,
-        })
+        Ok(Self { http: http::client()?, base, tokens, schema })
     }
 
     /// The tokens it reads with; a token to send with is another scope of the same agent.
@@ -87,10 +78,7 @@ impl VaultReader {
         let token = self.tokens.get(scope).await?;
         let request = self.http.get(self.base.join(endpoint));
         let request = request.header("content-type", "application/json");
-        let sent = request
-            .bearer_auth(token.secret.expose_secret())
-            .send()
-            .await;
+        let sent = request.bearer_auth(token.secret.expose_secret()).send().await;
         let body = http::answer(VAULT, sent, COLLECTION_BYTES, Some(&token.secret)).await;
         if let Err(HttpError::Refused { status: 401, .. }) = &body {
             self.tokens.forget(scope).await;
@@ -129,18 +117,12 @@ impl VaultReader {
         text: impl FnOnce(&Record) -> String,
     ) -> SourceDocument {
         let record = record.without_reserved_names();
-        let id = record
-            .id()
-            .unwrap_or_else(|| place.unwrap_or_default().to_string());
+        let id = record.id().unwrap_or_else(|| place.unwrap_or_default().to_string());
         let mut metadata = record.details(&self.schema);
         metadata.retain(|name, _| !crate::document::is_reserved(name));
         metadata.extend(record.attributes(&self.schema));
         metadata.extend(stamps(endpoint, place, &record));
-        SourceDocument {
-            id: format!("{endpoint}#{id}"),
-            text: text(&record),
-            metadata,
-        }
+        SourceDocument { id: format!("{endpoint}#{id}"), text: text(&record), metadata }
     }
 }
 
@@ -154,10 +136,7 @@ fn stamps(endpoint: &str, place: Option<usize>, record: &Record) -> Map<String, 
         ("clearance_required", said("clearance")),
         ("confidentiality", said("confidentiality_level")),
     ];
-    stamps
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
+    stamps.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// The endpoint without its leading slash, if it is nothing but a path below the base address.
@@ -182,8 +161,5 @@ struct Contents {
 }
 
 fn malformed(problem: &str) -> HttpError {
-    HttpError::Malformed {
-        peer: VAULT,
-        problem: problem.to_owned(),
-    }
+    HttpError::Malformed { peer: VAULT, problem: problem.to_owned() }
 }

@@ -71,10 +71,7 @@ pub struct ChatConfig {
 /// # Errors
 /// [`ModelError::Configuration`] names the key to change.
 pub fn embedder(config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>, ModelError> {
-    if config
-        .dense_weight
-        .is_some_and(|weight| !(0.0..=1.0).contains(&weight))
-    {
+    if config.dense_weight.is_some_and(|weight| !(0.0..=1.0).contains(&weight)) {
         return Err(refusal("embedding.dense_weight must lie between 0 and 1"));
     }
     match config.provider {
@@ -100,9 +97,7 @@ pub fn embedder(config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>, ModelErro
             let batch_size =
                 bounded("embedding.batch_size", config.batch_size, 1, 2048)?.unwrap_or(64);
             let weight = config.dense_weight.unwrap_or(0.5);
-            Ok(Arc::new(OpenAiEmbedder::new(
-                endpoint, dimensions, batch_size, weight,
-            )))
+            Ok(Arc::new(OpenAiEmbedder::new(endpoint, dimensions, batch_size, weight)))
         }
     }
 }
@@ -112,21 +107,14 @@ pub fn embedder(config: &EmbeddingConfig) -> Result<Arc<dyn Embedder>, ModelErro
 /// # Errors
 /// [`ModelError::Configuration`] names the key to change.
 pub fn chat_model(config: &ChatConfig) -> Result<Arc<dyn ChatModel>, ModelError> {
-    if config
-        .temperature
-        .is_some_and(|value| !(0.0..=2.0).contains(&value))
-    {
+    if config.temperature.is_some_and(|value| !(0.0..=2.0).contains(&value)) {
         return Err(refusal("answer.temperature must lie between 0 and 2"));
     }
     if config.max_tokens == Some(0) {
         return Err(refusal("answer.max_tokens must be at least 1"));
     }
     let endpoint = Endpoint::new("answer", &Access::from(config), 120)?;
-    Ok(Arc::new(OpenAiChat::new(
-        endpoint,
-        config.max_tokens,
-        config.temperature,
-    )))
+    Ok(Arc::new(OpenAiChat::new(endpoint, config.max_tokens, config.temperature)))
 }
 
 impl EmbeddingConfig {
@@ -187,9 +175,9 @@ pub(crate) fn bounded<N: PartialOrd + std::fmt::Display>(
     most: N,
 ) -> Result<Option<N>, ModelError> {
     match value {
-        Some(value) if value < least || value > most => Err(ModelError::Configuration(format!(
-            "{key} must lie between {least} and {most}"
-        ))),
+        Some(value) if value < least || value > most => {
+            Err(ModelError::Configuration(format!("{key} must lie between {least} and {most}")))
+        }
         value => Ok(value),
     }
 }

@@ -37,22 +37,15 @@ impl Endpoint {
             ))
         };
         let base_url = base_url(section, access.base_url.ok_or_else(|| missing("base_url"))?)?;
-        let model = access
-            .model
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| missing("model"))?;
+        let model = access.model.filter(|name| !name.is_empty()).ok_or_else(|| missing("model"))?;
         let key = key(section, access)?;
         if key.is_some() && base_url.scheme() == "http" && !is_loopback(&base_url) {
             return Err(ModelError::Configuration(format!(
                 "{section}.base_url would send the key unencrypted; use https"
             )));
         }
-        let seconds = bounded(
-            &format!("{section}.timeout_seconds"),
-            access.timeout_seconds,
-            1,
-            600,
-        )?;
+        let seconds =
+            bounded(&format!("{section}.timeout_seconds"), access.timeout_seconds, 1, 600)?;
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
@@ -97,11 +90,7 @@ impl Endpoint {
         }
         let status = response.status().as_u16();
         let body = read(response, MAX_ERROR_BYTES).await.unwrap_or_default();
-        tracing::warn!(
-            status,
-            code = error_code(&body),
-            "a model endpoint refused a request"
-        );
+        tracing::warn!(status, code = error_code(&body), "a model endpoint refused a request");
         Err(ModelError::Refused)
     }
 }
@@ -124,11 +113,7 @@ pub(crate) async fn read(response: Response, limit: usize) -> Result<Vec<u8>, Mo
 #[expect(clippy::needless_pass_by_value, reason = "this is what map_err calls")]
 pub(crate) fn broken(error: reqwest::Error) -> ModelError {
     tracing::warn!(cause = causes(&error), "a model endpoint cannot be reached");
-    if error.is_timeout() {
-        ModelError::TimedOut
-    } else {
-        ModelError::Unreachable
-    }
+    if error.is_timeout() { ModelError::TimedOut } else { ModelError::Unreachable }
 }
 
 /// The machine-readable part of an error body.
@@ -148,9 +133,7 @@ pub(crate) fn error_code(body: &[u8]) -> String {
         return "unknown".into();
     };
     let names = [error.code, error.r#type].into_iter().flatten();
-    let name = names
-        .into_iter()
-        .find_map(|name| name.as_str().map(str::to_owned));
+    let name = names.into_iter().find_map(|name| name.as_str().map(str::to_owned));
     name.filter(|name| name.len() <= 64 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
         .unwrap_or_else(|| "unknown".into())
 }
@@ -163,14 +146,10 @@ fn base_url(section: &str, text: &str) -> Result<Url, ModelError> {
         return Err(refused("must start with https:// or http://"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(refused(
-            "must not hold a password; use api_key_env or api_key_file",
-        ));
+        return Err(refused("must not hold a password; use api_key_env or api_key_file"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(refused(
-            "must end with its path; remove the query and the fragment",
-        ));
+        return Err(refused("must end with its path; remove the query and the fragment"));
     }
     Ok(url)
 }

@@ -48,18 +48,8 @@ impl OpenAiEmbedder {
         dense_weight: f32,
     ) -> Self {
         // The same name at another address may be another model.
-        let id = format!(
-            "openai-{dimensions}-{}-{}",
-            endpoint.model(),
-            endpoint.base_url()
-        );
-        Self {
-            id,
-            endpoint,
-            dimensions,
-            batch_size,
-            dense_weight,
-        }
+        let id = format!("openai-{dimensions}-{}-{}", endpoint.model(), endpoint.base_url());
+        Self { id, endpoint, dimensions, batch_size, dense_weight }
     }
 
     async fn embed_batch(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
@@ -88,10 +78,7 @@ impl OpenAiEmbedder {
                 _ => return Err(unreadable("an index twice or out of range")),
             }
         }
-        vectors
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or_else(|| unreadable("too few embeddings"))
+        vectors.into_iter().collect::<Option<_>>().ok_or_else(|| unreadable("too few embeddings"))
     }
 }
 
@@ -131,11 +118,7 @@ impl OpenAiChat {
         max_tokens: Option<u32>,
         temperature: Option<f32>,
     ) -> Self {
-        Self {
-            endpoint,
-            max_tokens,
-            temperature,
-        }
+        Self { endpoint, max_tokens, temperature }
     }
 }
 
@@ -151,14 +134,8 @@ impl ChatModel for OpenAiChat {
             "stream": true,
         });
         if let Some(fields) = body.as_object_mut() {
-            fields.extend(
-                self.max_tokens
-                    .map(|most| ("max_tokens".to_owned(), most.into())),
-            );
-            fields.extend(
-                self.temperature
-                    .map(|value| ("temperature".to_owned(), value.into())),
-            );
+            fields.extend(self.max_tokens.map(|most| ("max_tokens".to_owned(), most.into())));
+            fields.extend(self.temperature.map(|value| ("temperature".to_owned(), value.into())));
         }
         let response = self.endpoint.post("chat/completions", &body).await?;
         let is_json = response
@@ -171,12 +148,7 @@ impl ChatModel for OpenAiChat {
             let text = Part::parse(&body)?.text;
             return Ok(stream::iter([Ok(text)]).boxed());
         }
-        let reply = Reply::new(
-            response
-                .bytes_stream()
-                .map(|piece| piece.map_err(broken))
-                .boxed(),
-        );
+        let reply = Reply::new(response.bytes_stream().map(|piece| piece.map_err(broken)).boxed());
         Ok(stream::unfold(reply, Reply::next).boxed())
     }
 }
@@ -301,13 +273,8 @@ impl Part {
             return Err(ModelError::Refused);
         }
         let choice = parsed.choices.into_iter().next();
-        let finished = choice
-            .as_ref()
-            .is_some_and(|choice| choice.finish_reason.is_some());
+        let finished = choice.as_ref().is_some_and(|choice| choice.finish_reason.is_some());
         let content = choice.and_then(|choice| choice.delta.or(choice.message)?.content);
-        Ok(Self {
-            text: content.unwrap_or_default(),
-            finished,
-        })
+        Ok(Self { text: content.unwrap_or_default(), finished })
     }
 }

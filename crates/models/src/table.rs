@@ -102,20 +102,13 @@ impl StaticEmbedder {
             // Writing to a string cannot fail.
             let _ = write!(id, "{byte:02x}");
         }
-        Ok(Self {
-            id,
-            dense_weight: DENSE_WEIGHT,
-            table: Arc::new(table),
-        })
+        Ok(Self { id, dense_weight: DENSE_WEIGHT, table: Arc::new(table) })
     }
 
     /// The same table with another share in hybrid rankings, 0 to 1.
     #[must_use]
     pub fn with_dense_weight(self, dense_weight: f32) -> Self {
-        Self {
-            dense_weight,
-            ..self
-        }
+        Self { dense_weight, ..self }
     }
 
     /// The vector of one text, of unit length.
@@ -160,9 +153,7 @@ impl Embedder for StaticEmbedder {
                 let part: Vec<String> = part.iter().map(|text| readable(text).into()).collect();
                 let table = Arc::clone(&self.table);
                 tokio::task::spawn_blocking(move || {
-                    part.iter()
-                        .map(|text| table.vector(text))
-                        .collect::<Vec<_>>()
+                    part.iter().map(|text| table.vector(text)).collect::<Vec<_>>()
                 })
             })
             .collect();
@@ -181,12 +172,8 @@ impl Table {
         }
         let found = file.len() as u64;
         file.advance(MAGIC.len());
-        let mut header = || {
-            file.try_get_u32_le().map_err(|_| TableError::Length {
-                announced: 16,
-                found,
-            })
-        };
+        let mut header =
+            || file.try_get_u32_le().map_err(|_| TableError::Length { announced: 16, found });
         let (rows, dimensions, vocabulary) = (header()?, header()?, header()?);
         if rows == 0 || dimensions == 0 {
             return Err(TableError::Empty);
@@ -199,18 +186,12 @@ impl Table {
             return Err(TableError::Length { announced, found });
         }
         let tokenizer = tokenizer(&file.split_to(vocabulary as usize), rows)?;
-        let scales: Vec<f32> = std::iter::from_fn(|| file.try_get_f32_le().ok())
-            .take(rows as usize)
-            .collect();
+        let scales: Vec<f32> =
+            std::iter::from_fn(|| file.try_get_f32_le().ok()).take(rows as usize).collect();
         if !scales.iter().all(|scale| scale.is_finite()) {
             return Err(TableError::Scale);
         }
-        Ok(Self {
-            tokenizer,
-            dimensions: dimensions as usize,
-            scales,
-            rows: file,
-        })
+        Ok(Self { tokenizer, dimensions: dimensions as usize, scales, rows: file })
     }
 
     fn vector(&self, text: &str) -> Vec<f32> {
@@ -251,10 +232,7 @@ fn tokenizer(vocabulary: &[u8], rows: u32) -> Result<Tokenizer, TableError> {
     {
         return Err(TableError::Vocabulary);
     }
-    let model = WordPiece::builder()
-        .vocab(ids)
-        .build()
-        .map_err(|_| TableError::Vocabulary)?;
+    let model = WordPiece::builder().vocab(ids).build().map_err(|_| TableError::Vocabulary)?;
     let mut tokenizer = Tokenizer::new(model);
     tokenizer
         .with_normalizer(Some(BertNormalizer::default()))
@@ -266,10 +244,7 @@ fn tokenizer(vocabulary: &[u8], rows: u32) -> Result<Tokenizer, TableError> {
 /// The part of a text that can count.
 fn readable(text: &str) -> &str {
     // A character has at most 4 bytes, so that one of these is a boundary.
-    (MAX_BYTES - 3..=MAX_BYTES)
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or(text)
+    (MAX_BYTES - 3..=MAX_BYTES).rev().find_map(|end| text.get(..end)).unwrap_or(text)
 }
 
 fn length(vector: &[f32]) -> f32 {

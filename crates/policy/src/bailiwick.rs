@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::label::LabelId;
+use crate::label::{LabelId, LabelTable, TableId};
 use crate::policy::Revision;
 
 /// The labels that one person may read, now. Only [`Policy::decide`](crate::Policy::decide) makes
@@ -16,17 +16,19 @@ pub struct Bailiwick {
     /// How many labels were decided.
     decided: usize,
     labels: usize,
+    table: TableId,
     revision: Arc<Revision>,
 }
 
 impl Bailiwick {
-    pub(crate) fn empty(revision: Arc<Revision>) -> Self {
-        Self {
-            permitted: Vec::new(),
-            decided: 0,
-            labels: 0,
-            revision,
-        }
+    pub(crate) fn empty(table: TableId, revision: Arc<Revision>) -> Self {
+        Self { permitted: Vec::new(), decided: 0, labels: 0, table, revision }
+    }
+
+    /// Whether it was decided on the labels of this table. In another table the same numbers are
+    /// other labels, so an index must ask before it reads.
+    pub fn is_of(&self, labels: &LabelTable) -> bool {
+        self.table == labels.id()
     }
 
     /// Adds the decision on the next label.
@@ -52,9 +54,7 @@ impl Bailiwick {
     #[inline]
     pub fn contains(&self, label: LabelId) -> bool {
         let place = label.place();
-        self.permitted
-            .get(place / 64)
-            .is_some_and(|word| word >> (place % 64) & 1 == 1)
+        self.permitted.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
     }
 
     /// The permitted labels, in order of their numbers.
@@ -89,7 +89,7 @@ impl Bailiwick {
 
     /// The part of it for which `keep` holds.
     pub(crate) fn filtered(&self, keep: impl Fn(LabelId) -> bool) -> Self {
-        let mut smaller = Self::empty(Arc::clone(&self.revision));
+        let mut smaller = Self::empty(self.table, Arc::clone(&self.revision));
         for place in 0..self.decided {
             let label = LabelId::from_u32(u32::try_from(place).unwrap_or(u32::MAX));
             smaller.decide_next(self.contains(label) && keep(label));

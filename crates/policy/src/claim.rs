@@ -51,11 +51,7 @@ impl fmt::Display for ClaimPath {
 
 impl ClaimPath {
     pub(crate) fn new(path: &str) -> Self {
-        if path.starts_with('/') {
-            Self::Pointer(path.into())
-        } else {
-            Self::Member(path.into())
-        }
+        if path.starts_with('/') { Self::Pointer(path.into()) } else { Self::Member(path.into()) }
     }
 
     /// The raw claim, if it is there.
@@ -91,18 +87,14 @@ impl ClaimPath {
             Self::Pointer(pointer) => pointer.get(1..).unwrap_or_default(),
         };
         let named = claims.get("_claim_names").and_then(Json::as_object);
-        let overage = claims
-            .get("hasgroups")
-            .is_some_and(|flag| *flag != Json::Bool(false));
+        let overage = claims.get("hasgroups").is_some_and(|flag| *flag != Json::Bool(false));
         named.is_some_and(|named| named.contains_key(name)) || (overage && name == "groups")
     }
 }
 
 fn pointed<'a>(claims: &'a Map<String, Json>, pointer: &str) -> Option<&'a Json> {
-    let mut tokens = pointer
-        .split('/')
-        .skip(1)
-        .map(|token| token.replace("~1", "/").replace("~0", "~"));
+    let mut tokens =
+        pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"));
     let first = claims.get(&tokens.next()?)?;
     tokens.try_fold(first, |value, token| match value {
         Json::Object(members) => members.get(&token),

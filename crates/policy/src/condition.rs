@@ -86,15 +86,11 @@ impl Operator {
                 held.iter().all(|value| values.contains(value))
                     && values.iter().all(|value| held.contains(value))
             }
-            Self::Lte => held
-                .iter()
-                .all(|value| values.iter().any(|bound| value <= bound)),
-            Self::Gte => held
-                .iter()
-                .all(|value| values.iter().any(|bound| value >= bound)),
-            Self::Prefix => held
-                .iter()
-                .all(|value| values.iter().any(|folder| starts(value, folder))),
+            Self::Lte => held.iter().all(|value| values.iter().any(|bound| value <= bound)),
+            Self::Gte => held.iter().all(|value| values.iter().any(|bound| value >= bound)),
+            Self::Prefix => {
+                held.iter().all(|value| values.iter().any(|folder| starts(value, folder)))
+            }
         }
     }
 

@@ -71,10 +71,8 @@ impl Policy {
         steps: &mut Vec<Step>,
     ) -> Truth {
         let mut join = |members: &[Expression], pick: fn(Truth, Truth) -> Truth| {
-            let verdicts: Vec<Truth> = members
-                .iter()
-                .map(|member| self.walk(member, values, held, steps))
-                .collect();
+            let verdicts: Vec<Truth> =
+                members.iter().map(|member| self.walk(member, values, held, steps)).collect();
             verdicts.into_iter().reduce(pick).unwrap_or(Truth::Unknown)
         };
         match expression {
@@ -107,23 +105,13 @@ impl Policy {
         };
         let has = match (attribute, held) {
             (Some(attribute), Some(held)) => {
-                format!(
-                    "the document has {}",
-                    self.schema().held_json(attribute, held)
-                )
+                format!("the document has {}", self.schema().held_json(attribute, held))
             }
             _ => "the document lacks the attribute".to_owned(),
         };
-        let says = match (
-            &claim,
-            rule.claim.and_then(|claim| values.get(claim)),
-            attribute,
-        ) {
+        let says = match (&claim, rule.claim.and_then(|claim| values.get(claim)), attribute) {
             (Some(_), Some(Ok(values)), Some(attribute)) => {
-                let values: Json = values
-                    .iter()
-                    .map(|value| attribute.kind.json(value))
-                    .collect();
+                let values: Json = values.iter().map(|value| attribute.kind.json(value)).collect();
                 format!(", the claim says {values}")
             }
             (Some(_), Some(Err(problem)), _) => format!(", the claim {problem}"),
@@ -148,11 +136,7 @@ impl fmt::Display for Explanation {
                 Some(false) => "fails",
                 None => "cannot hold",
             };
-            writeln!(
-                f,
-                "  {}: {} {outcome}: {}",
-                step.rule, step.text, step.because
-            )?;
+            writeln!(f, "  {}: {} {outcome}: {}", step.rule, step.text, step.because)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Labels, and the table in which each has its number.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use serde::Serialize;
@@ -65,9 +66,22 @@ impl LabelId {
 }
 
 /// Every label that any document ever had, each with its number. It only grows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LabelTable {
+    id: TableId,
     rows: RwLock<Rows>,
+}
+
+/// Tells tables apart: a label's number means nothing in another table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TableId(u64);
+
+impl Default for LabelTable {
+    fn default() -> Self {
+        static TABLES: AtomicU64 = AtomicU64::new(0);
+        let id = TableId(TABLES.fetch_add(1, Ordering::Relaxed));
+        Self { id, rows: RwLock::default() }
+    }
 }
 
 /// The labels by number, and for each attribute a column of codes, so that a rule is evaluated
@@ -90,6 +104,10 @@ pub(crate) struct Column {
 }
 
 impl LabelTable {
+    pub(crate) fn id(&self) -> TableId {
+        self.id
+    }
+
     /// The number of this label, given out now if it is new.
     pub fn intern(&self, label: &Label) -> LabelId {
         if let Some(number) = self.find(label) {

@@ -56,9 +56,8 @@ impl Narrowing {
         let mut conditions = Vec::new();
         for (name, wanted) in members {
             let path = format!(".{name}");
-            let (place, attribute) = schema
-                .find(name)
-                .ok_or_else(|| error(&path, "is no attribute of the schema"))?;
+            let (place, attribute) =
+                schema.find(name).ok_or_else(|| error(&path, "is no attribute of the schema"))?;
             read(attribute, place, wanted, &mut conditions)
                 .map_err(|problem| NarrowingError { path, problem })?;
         }
@@ -94,27 +93,18 @@ fn read(
         } else {
             scalars(attribute, value)?
         };
-        conditions.push(Condition {
-            attribute: place,
-            operator,
-            values,
-        });
+        conditions.push(Condition { attribute: place, operator, values });
     }
     Ok(())
 }
 
 fn scalars(attribute: &Attribute, json: &Json) -> Result<Box<[Scalar]>, String> {
-    let values = json
-        .as_array()
-        .map_or(std::slice::from_ref(json), Vec::as_slice);
+    let values = json.as_array().map_or(std::slice::from_ref(json), Vec::as_slice);
     if values.is_empty() || values.len() > MAX_VALUES {
         return Err(format!("takes 1 to {MAX_VALUES} values"));
     }
     let typed = values.iter().map(|value| {
-        attribute
-            .kind
-            .scalar(value)
-            .ok_or_else(|| format!("{value} is no value of this attribute"))
+        attribute.kind.scalar(value).ok_or_else(|| format!("{value} is no value of this attribute"))
     });
     typed.collect()
 }
@@ -125,15 +115,9 @@ impl Bailiwick {
     pub fn narrow(&self, narrowing: &Narrowing, labels: &LabelTable) -> Self {
         let rows = labels.read();
         self.filtered(|label| {
-            let values = rows
-                .labels
-                .get(label.place())
-                .and_then(|label| label.values());
+            let values = rows.labels.get(label.place()).and_then(|label| label.values());
             values.is_some_and(|values| {
-                narrowing
-                    .conditions
-                    .iter()
-                    .all(|condition| condition.matches(values))
+                narrowing.conditions.iter().all(|condition| condition.matches(values))
             })
         })
     }
@@ -147,8 +131,5 @@ impl Condition {
 }
 
 fn error(path: &str, problem: &str) -> NarrowingError {
-    NarrowingError {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-    }
+    NarrowingError { path: path.to_owned(), problem: problem.to_owned() }
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::bailiwick::Bailiwick;
 use crate::claim::{ClaimPath, ClaimValues};
 use crate::condition::Truth;
-use crate::label::{Column, LabelTable, Rows};
+use crate::label::{Column, LabelTable, Rows, TableId};
 use crate::rules::{Absent, Expression, PolicyConfig, Rule, Rules, RulesError};
 use crate::schema::Schema;
 use crate::value::Held;
@@ -28,14 +28,7 @@ impl Revision {
         // within a build, which is all that a cache key and an audit record need.
         let source = format!("{}\n{schema:?}", serde_json::json!(config));
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, source.as_bytes());
-        Self(
-            digest
-                .as_ref()
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        Self(digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -50,7 +43,7 @@ pub struct Policy {
     pub(crate) rules: Rules,
     revision: Arc<Revision>,
     /// By the claims that the rules read, so that people with equal rights share one decision.
-    decisions: Cache<Vec<ClaimValues>, Arc<Bailiwick>>,
+    decisions: Cache<(TableId, Vec<ClaimValues>), Arc<Bailiwick>>,
 }
 
 /// Why there is no policy.
@@ -76,12 +69,7 @@ impl Policy {
         }
         let rules = Rules::compile(config, &schema)?;
         let revision = Arc::new(Revision::of(config, &schema));
-        Ok(Self {
-            schema,
-            rules,
-            revision,
-            decisions: Cache::new(REMEMBERED),
-        })
+        Ok(Self { schema, rules, revision, decisions: Cache::new(REMEMBERED) })
     }
 
     /// What labels are made of.
@@ -102,21 +90,21 @@ impl Policy {
     }
 
     fn decide_raw(&self, claims: &Map<String, Json>, labels: &LabelTable) -> Arc<Bailiwick> {
-        let values = self.values(claims);
-        let remembered = self.decisions.get(&values);
+        let key = (labels.id(), self.values(claims));
+        let remembered = self.decisions.get(&key);
         let rows = labels.read();
         if let Some(bailiwick) = &remembered
             && bailiwick.decided() == rows.labels.len()
         {
             return Arc::clone(bailiwick);
         }
-        let start = remembered.map_or_else(
-            || Bailiwick::empty(Arc::clone(&self.revision)),
-            |known| (*known).clone(),
-        );
-        let bailiwick = Arc::new(self.extend(start, &values, &rows));
+        let start = match remembered {
+            Some(known) => (*known).clone(),
+            None => Bailiwick::empty(labels.id(), Arc::clone(&self.revision)),
+        };
+        let bailiwick = Arc::new(self.extend(start, &key.1, &rows));
         drop(rows);
-        self.decisions.insert(values, Arc::clone(&bailiwick));
+        self.decisions.insert(key, Arc::clone(&bailiwick));
         bailiwick
     }
 
@@ -124,10 +112,7 @@ impl Policy {
         let new = known.decided()..rows.labels.len();
         let verdicts = self.column(&self.rules.expression, values, rows, new.clone());
         for (place, verdict) in new.zip(verdicts) {
-            let closed = rows
-                .labels
-                .get(place)
-                .is_none_or(crate::Label::is_quarantine);
+            let closed = rows.labels.get(place).is_none_or(crate::Label::is_quarantine);
             known.decide_next(verdict == Truth::True && !closed);
         }
         known
@@ -137,9 +122,7 @@ impl Policy {
     pub(crate) fn values(&self, claims: &Map<String, Json>) -> Vec<ClaimValues> {
         let attributes = self.schema.attributes();
         let read = self.rules.claims.iter().filter_map(|(path, attribute)| {
-            attributes
-                .get(*attribute)
-                .map(|attribute| path.values(claims, &attribute.kind))
+            attributes.get(*attribute).map(|attribute| path.values(claims, &attribute.kind))
         });
         read.collect()
     }
@@ -167,13 +150,10 @@ impl Policy {
         range: std::ops::Range<usize>,
     ) -> Vec<Truth> {
         let joined = |members: &[Expression], pick: fn(Truth, Truth) -> Truth| {
-            let columns = members
-                .iter()
-                .map(|member| self.column(member, values, rows, range.clone()));
+            let columns =
+                members.iter().map(|member| self.column(member, values, rows, range.clone()));
             let joined = columns.reduce(|mut left, right| {
-                left.iter_mut()
-                    .zip(right)
-                    .for_each(|(left, right)| *left = pick(*left, right));
+                left.iter_mut().zip(right).for_each(|(left, right)| *left = pick(*left, right));
                 left
             });
             // An empty group allows nobody, and its negation does not either.
@@ -196,11 +176,7 @@ impl Rule {
     /// The verdict on one label's value of the attribute.
     pub(crate) fn verdict(&self, held: Option<&Held>, values: &[ClaimValues]) -> Truth {
         let Some(held) = held else {
-            return if self.absent == Absent::Allow {
-                Truth::True
-            } else {
-                Truth::Unknown
-            };
+            return if self.absent == Absent::Allow { Truth::True } else { Truth::Unknown };
         };
         match self.claim.map(|claim| values.get(claim)) {
             None => Truth::of(self.operator.holds(held, &[])),
@@ -223,17 +199,9 @@ impl Rule {
         if codes.len() < column.distinct.len() {
             return codes.iter().map(by_value).collect();
         }
-        let verdicts: Vec<Truth> = column
-            .distinct
-            .iter()
-            .map(|held| self.verdict(held.as_ref(), values))
-            .collect();
-        let of_code = |code: &u32| {
-            verdicts
-                .get(*code as usize)
-                .copied()
-                .unwrap_or(Truth::Unknown)
-        };
+        let verdicts: Vec<Truth> =
+            column.distinct.iter().map(|held| self.verdict(held.as_ref(), values)).collect();
+        let of_code = |code: &u32| verdicts.get(*code as usize).copied().unwrap_or(Truth::Unknown);
         codes.iter().map(of_code).collect()
     }
 }

@@ -87,13 +87,9 @@ impl<'de> Deserialize<'de> for MemberConfig {
         let is_rule = members.contains_key("attribute");
         let value = serde_json::Value::Object(members);
         if is_rule {
-            serde_json::from_value(value)
-                .map(Self::Rule)
-                .map_err(D::Error::custom)
+            serde_json::from_value(value).map(Self::Rule).map_err(D::Error::custom)
         } else {
-            serde_json::from_value(value)
-                .map(Self::Group)
-                .map_err(D::Error::custom)
+            serde_json::from_value(value).map(Self::Group).map_err(D::Error::custom)
         }
     }
 }
@@ -109,10 +105,7 @@ pub enum Absent {
     Deny,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -156,10 +149,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn compile(config: &PolicyConfig, schema: &Schema) -> Result<Self, RulesError> {
-        let mut compiler = Compiler {
-            schema,
-            claims: Vec::new(),
-        };
+        let mut compiler = Compiler { schema, claims: Vec::new() };
         let group = GroupConfig {
             rule: config.rule.clone(),
             any: config.any.clone(),
@@ -167,10 +157,7 @@ impl Rules {
             not: false,
         };
         let members = compiler.members(&group, "policy", 0)?;
-        Ok(Self {
-            expression: Expression::All(members),
-            claims: compiler.claims,
-        })
+        Ok(Self { expression: Expression::All(members), claims: compiler.claims })
     }
 }
 
@@ -235,10 +222,7 @@ impl Compiler<'_> {
         let (attribute, described) = self.schema.find(&config.attribute).ok_or_else(|| {
             let names: Vec<_> = self.schema.attributes().iter().map(|a| a.name()).collect();
             let known = names.join(", ");
-            error(
-                &place,
-                format!("attribute `{}` is not one of {known}", config.attribute),
-            )
+            error(&place, format!("attribute `{}` is not one of {known}", config.attribute))
         })?;
         let operator = Operator::parse(&config.op)
             .and_then(|operator| operator.check(described).map(|()| operator))
@@ -249,21 +233,12 @@ impl Compiler<'_> {
                 Some(self.claim(ClaimPath::new(path), attribute))
             }
             (Some(_), Operator::Exists) => {
-                return Err(error(
-                    &place,
-                    "`exists` reads no claim; leave it out".into(),
-                ));
+                return Err(error(&place, "`exists` reads no claim; leave it out".into()));
             }
             _ => return Err(error(&place, "a `claim` is missing".into())),
         };
         let absent = config.absent.unwrap_or_default();
-        let rule = Rule {
-            place,
-            attribute,
-            operator,
-            claim,
-            absent,
-        };
+        let rule = Rule { place, attribute, operator, claim, absent };
         Ok(negated(Expression::Rule(rule), config.not))
     }
 
@@ -278,16 +253,9 @@ impl Compiler<'_> {
 }
 
 fn negated(expression: Expression, not: bool) -> Expression {
-    if not {
-        Expression::Not(Box::new(expression))
-    } else {
-        expression
-    }
+    if not { Expression::Not(Box::new(expression)) } else { expression }
 }
 
 fn error(place: &str, problem: String) -> RulesError {
-    RulesError {
-        place: place.to_owned(),
-        problem,
-    }
+    RulesError { place: place.to_owned(), problem }
 }

@@ -70,10 +70,8 @@ impl Attribute {
                 Err(format!("holds more than {MAX_VALUES} values"))
             }
             Json::Array(values) => {
-                let values: BTreeSet<Scalar> = values
-                    .iter()
-                    .map(|value| self.scalar(value))
-                    .collect::<Result<_, _>>()?;
+                let values: BTreeSet<Scalar> =
+                    values.iter().map(|value| self.scalar(value)).collect::<Result<_, _>>()?;
                 Ok(Some(Held::Many(values.into_iter().collect())))
             }
             value if self.multiple => Ok(Some(Held::Many([self.scalar(value)?].into()))),
@@ -163,10 +161,7 @@ impl Schema {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
-        self.attributes
-            .iter()
-            .enumerate()
-            .find(|(_, attribute)| &*attribute.name == name)
+        self.attributes.iter().enumerate().find(|(_, attribute)| &*attribute.name == name)
     }
 
     /// The label of a document with this metadata.
@@ -176,16 +171,11 @@ impl Schema {
     pub fn label(&self, metadata: &Map<String, Json>) -> Result<Label, LabelError> {
         let values = self.attributes.iter().map(|attribute| {
             let found = attribute.sources().find_map(|source| metadata.get(source));
-            let held = attribute
-                .held(found.unwrap_or(&Json::Null))
-                .map_err(|problem| LabelError::Invalid {
-                    attribute: attribute.name().to_owned(),
-                    problem,
-                })?;
+            let held = attribute.held(found.unwrap_or(&Json::Null)).map_err(|problem| {
+                LabelError::Invalid { attribute: attribute.name().to_owned(), problem }
+            })?;
             if held.is_none() && !attribute.optional {
-                return Err(LabelError::Missing {
-                    attribute: attribute.name().to_owned(),
-                });
+                return Err(LabelError::Missing { attribute: attribute.name().to_owned() });
             }
             Ok(held)
         });
@@ -208,10 +198,7 @@ impl Schema {
     pub(crate) fn held_json(&self, attribute: &Attribute, held: &Held) -> Json {
         match held {
             Held::One(value) => attribute.kind.json(value),
-            Held::Many(values) => values
-                .iter()
-                .map(|value| attribute.kind.json(value))
-                .collect(),
+            Held::Many(values) => values.iter().map(|value| attribute.kind.json(value)).collect(),
         }
     }
 
@@ -224,19 +211,12 @@ impl Schema {
                 bound.extend(held.iter().flat_map(Held::as_slice));
             }
         }
-        let bound = self
-            .attributes
-            .iter()
-            .zip(joined)
-            .filter(|(_, values)| !values.is_empty());
+        let bound = self.attributes.iter().zip(joined).filter(|(_, values)| !values.is_empty());
         bound
             .map(|(attribute, values)| {
                 let json = match values.last() {
                     Some(highest) if attribute.kind.is_ordered() => attribute.kind.json(highest),
-                    _ => values
-                        .iter()
-                        .map(|value| attribute.kind.json(value))
-                        .collect(),
+                    _ => values.iter().map(|value| attribute.kind.json(value)).collect(),
                 };
                 (attribute.name.to_string(), json)
             })
@@ -259,9 +239,7 @@ fn attribute(config: &AttributeConfig, seen: &mut BTreeSet<String>) -> Result<At
         "integer" => Kind::Integer,
         "level" => level(config)?,
         other => {
-            return Err(format!(
-                "type `{other}` is not one of keyword, integer, level"
-            ));
+            return Err(format!("type `{other}` is not one of keyword, integer, level"));
         }
     };
     let names_levels = !config.levels.is_empty() || !config.aliases.is_empty();
@@ -270,11 +248,7 @@ fn attribute(config: &AttributeConfig, seen: &mut BTreeSet<String>) -> Result<At
     }
     Ok(Attribute {
         name: config.name.as_str().into(),
-        sources: config
-            .from
-            .iter()
-            .map(|source| source.as_str().into())
-            .collect(),
+        sources: config.from.iter().map(|source| source.as_str().into()).collect(),
         kind,
         optional: config.optional,
         multiple: config.multiple,
@@ -288,9 +262,7 @@ fn level(config: &AttributeConfig) -> Result<Kind, String> {
     let mut spellings = BTreeSet::new();
     for name in config.levels.iter().chain(config.aliases.keys()) {
         if name.is_empty() || name.parse::<i64>().is_ok() {
-            return Err(format!(
-                "level name `{name}` must be a word, because numbers are ranks"
-            ));
+            return Err(format!("level name `{name}` must be a word, because numbers are ranks"));
         }
         if !spellings.insert(name) {
             return Err(format!("level name `{name}` appears twice"));
@@ -304,10 +276,6 @@ fn level(config: &AttributeConfig) -> Result<Kind, String> {
     });
     Ok(Kind::Level {
         aliases: aliases.collect::<Result<_, String>>()?,
-        names: config
-            .levels
-            .iter()
-            .map(|name| name.as_str().into())
-            .collect(),
+        names: config.levels.iter().map(|name| name.as_str().into()).collect(),
     })
 }

@@ -95,9 +95,7 @@ fn rank(names: &[Box<str>], aliases: &[(Box<str>, u16)], json: &Json) -> Option<
     }
     let number = integer(json)?;
     let rank = u16::try_from(number).ok()?;
-    (1..=names.len())
-        .contains(&usize::from(rank))
-        .then_some(rank)
+    (1..=names.len()).contains(&usize::from(rank)).then_some(rank)
 }
 
 /// An integer, or the text that this integer prints as: `3` and `"3"`, not `3.0`, `"03"` or `" 3"`.

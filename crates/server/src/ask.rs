@@ -135,7 +135,8 @@ async fn embed(app: &App, question: &Question) -> Result<Vec<f32>, Problem> {
         Ok(None) => Err(Problem::internal()),
         Err(error) => {
             tracing::error!(%error, "the question was not embedded");
-            let detail = "The embedding model does not answer; ask with \"mode\": \"lexical\", or later.";
+            let detail =
+                "The embedding model does not answer; ask with \"mode\": \"lexical\", or later.";
             Err(Problem::unavailable(detail))
         }
     }

@@ -28,7 +28,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let place = if field == "." { String::new() } else { format!("{field}: ") };
             Problem::bad_request(format!("The JSON body is wrong: {place}{}", error.inner()))
         })?;
-        json.end().map_err(|error| Problem::bad_request(format!("The JSON body is wrong: {error}")))?;
+        json.end()
+            .map_err(|error| Problem::bad_request(format!("The JSON body is wrong: {error}")))?;
         Ok(Self(value))
     }
 }

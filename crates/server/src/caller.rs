@@ -92,8 +92,7 @@ impl Agent {
 /// 403, and which scope would do (RFC 6750 section 3.1).
 pub(crate) fn insufficient_scope(scope: &str, app: &App) -> Problem {
     let metadata = resource_metadata(app, Resource::Agents);
-    let challenge =
-        format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", {metadata}");
+    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", {metadata}");
     Problem::insufficient_scope(scope, challenge)
 }
 
@@ -114,9 +113,9 @@ fn bearer(headers: &HeaderMap, app: &App, resource: Resource) -> Result<String, 
     if given.next().is_some() {
         return Err(Problem::bad_request("Send one Authorization header, not several."));
     }
-    let text = only
-        .to_str()
-        .map_err(|_| Problem::bad_request("The Authorization header holds forbidden characters."))?;
+    let text = only.to_str().map_err(|_| {
+        Problem::bad_request("The Authorization header holds forbidden characters.")
+    })?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(anonymous(app, resource));

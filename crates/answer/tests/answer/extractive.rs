@@ -19,18 +19,9 @@ async fn the_sentence_that_answers_is_quoted_with_its_source() {
     let answerer = answerer(&AnswerConfig::default()).unwrap();
     let hits = hits(&[PHOENIX, SALES, RECORDS, JSON]);
     for (question, quote) in [
-        (
-            "What was the Q2 revenue target?",
-            "The Q2 revenue target was 4.2M USD. [2]",
-        ),
-        (
-            "Who leads project Phoenix?",
-            "Dr. Ann Okafor leads it since March. [1]",
-        ),
-        (
-            "What is the budget of Phoenix?",
-            "It has a budget of 1.3M EUR. [1]",
-        ),
+        ("What was the Q2 revenue target?", "The Q2 revenue target was 4.2M USD. [2]"),
+        ("Who leads project Phoenix?", "Dr. Ann Okafor leads it since March. [1]"),
+        ("What is the budget of Phoenix?", "It has a budget of 1.3M EUR. [1]"),
         (
             "Tell me about project Phoenix",
             "Project Phoenix replaces the cooling loop of plant 4. [1]",
@@ -43,10 +34,7 @@ async fn the_sentence_that_answers_is_quoted_with_its_source() {
             "Who is USER-002?",
             "Record ID: USER-002\nSubject: Bob Stone\nClearance level: Internal [3]",
         ),
-        (
-            "What clearance does Carol Reyes have?",
-            "\"clearance_level\": \"Secret\"\n} [4]",
-        ),
+        ("What clearance does Carol Reyes have?", "\"clearance_level\": \"Secret\"\n} [4]"),
     ] {
         let answer = ask(&*answerer, question, &hits).await;
         assert!(answer.contains(quote), "{question}\n{answer}");
@@ -70,10 +58,7 @@ async fn what_the_sources_do_not_say_is_not_answered() {
             NOTHING_ANSWERS
         );
     }
-    assert_eq!(
-        ask(&*answerer, "Who leads Phoenix?", &Hits::default()).await,
-        NOTHING_ANSWERS
-    );
+    assert_eq!(ask(&*answerer, "Who leads Phoenix?", &Hits::default()).await, NOTHING_ANSWERS);
 }
 
 #[tokio::test]
@@ -89,19 +74,9 @@ async fn quotes_stand_in_document_order_once_each() {
     let answerer = Extractive::new().unwrap();
     let question = "When did Phoenix start and when did Phoenix move?";
     let quotes = answerer.quotes(question, &hits).await.unwrap();
-    let places: Vec<_> = quotes
-        .iter()
-        .map(|quote| (quote.text.as_str(), quote.source))
-        .collect();
-    assert_eq!(
-        places.last(),
-        Some(&(second, 1)),
-        "chunk 7 comes after chunk 2: {places:?}"
-    );
-    let started = places
-        .iter()
-        .filter(|(text, _)| *text == "Phoenix started in May.")
-        .count();
+    let places: Vec<_> = quotes.iter().map(|quote| (quote.text.as_str(), quote.source)).collect();
+    assert_eq!(places.last(), Some(&(second, 1)), "chunk 7 comes after chunk 2: {places:?}");
+    let started = places.iter().filter(|(text, _)| *text == "Phoenix started in May.").count();
     assert_eq!(started, 1, "{places:?}");
 }
 
@@ -130,12 +105,7 @@ fn keys_of_the_other_provider_are_refused() {
             .to_string()
             .contains("answer.base_url")
     );
-    assert!(
-        read(r#"{"api_key": "sk-x"}"#)
-            .unwrap_err()
-            .to_string()
-            .contains("api_key_env")
-    );
+    assert!(read(r#"{"api_key": "sk-x"}"#).unwrap_err().to_string().contains("api_key_env"));
 }
 
 proptest! {

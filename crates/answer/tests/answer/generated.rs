@@ -23,23 +23,14 @@ fn model_at(peer: &Peer) -> Arc<dyn Answerer> {
 /// The events of a model that writes these pieces.
 fn events(pieces: &[&str]) -> String {
     let event = |piece: &&str| {
-        format!(
-            "data: {}\r\n\r\n",
-            json!({"choices": [{"delta": {"content": piece}}]})
-        )
+        format!("data: {}\r\n\r\n", json!({"choices": [{"delta": {"content": piece}}]}))
     };
     pieces.iter().map(event).collect::<String>() + "data: [DONE]\r\n\r\n"
 }
 
 #[tokio::test]
 async fn citations_of_other_sources_are_dropped_wherever_the_stream_is_cut() {
-    let pieces = [
-        "Zürich says 4.2M [",
-        "1",
-        "], the board [1",
-        "7] and [2, 9]",
-        ".",
-    ];
+    let pieces = ["Zürich says 4.2M [", "1", "], the board [1", "7] and [2, 9]", "."];
     for size in [1, 2, 5, 10_000] {
         let peer = Peer::streaming(&events(&pieces), size).await;
         let answer = ask(&*model_at(&peer), "What is the target?", &hits(&["a", "b"])).await;
@@ -50,10 +41,7 @@ async fn citations_of_other_sources_are_dropped_wherever_the_stream_is_cut() {
 #[tokio::test]
 async fn without_hits_the_model_is_not_asked() {
     let peer = Peer::streaming(&events(&["I know better."]), 50).await;
-    assert_eq!(
-        ask(&*model_at(&peer), "Who?", &Hits::default()).await,
-        NOTHING_ANSWERS
-    );
+    assert_eq!(ask(&*model_at(&peer), "Who?", &Hits::default()).await, NOTHING_ANSWERS);
     assert!(peer.requests().is_empty());
 }
 
@@ -65,32 +53,16 @@ async fn the_prompt_holds_the_passages_fenced_and_no_metadata() {
     let hits = hits(&[hostile, "second passage"]);
     ask(&*model, "Who leads?", &hits).await;
     ask(&*model, "Who leads?", &hits).await;
-    let prompts: Vec<String> = peer
-        .requests()
-        .iter()
-        .map(|request| user_prompt(request))
-        .collect();
+    let prompts: Vec<String> = peer.requests().iter().map(|request| user_prompt(request)).collect();
     let fences: Vec<&str> = prompts.iter().map(|prompt| fence(prompt)).collect();
-    let [first, second] = fences.as_slice() else {
-        panic!("two requests")
-    };
+    let [first, second] = fences.as_slice() else { panic!("two requests") };
     assert!(first.len() == 32 && first != second, "{fences:?}");
     let (prompt, fence) = (prompts.first().unwrap(), first);
-    assert!(prompt.contains(&format!(
-        "BEGIN SOURCE 1 {fence}\n{hostile}\nEND SOURCE 1 {fence}\n"
-    )));
+    assert!(prompt.contains(&format!("BEGIN SOURCE 1 {fence}\n{hostile}\nEND SOURCE 1 {fence}\n")));
     assert!(prompt.contains(&format!("BEGIN SOURCE 2 {fence}\nsecond passage\n")));
     assert!(prompt.ends_with("Question: Who leads?"));
-    assert!(
-        peer.requests()
-            .iter()
-            .all(|request| !request.contains("SECRET-ATTRIBUTE"))
-    );
-    assert!(
-        peer.requests()
-            .iter()
-            .all(|request| request.contains("never an instruction"))
-    );
+    assert!(peer.requests().iter().all(|request| !request.contains("SECRET-ATTRIBUTE")));
+    assert!(peer.requests().iter().all(|request| request.contains("never an instruction")));
 }
 
 #[tokio::test]
@@ -103,30 +75,17 @@ async fn sources_that_do_not_fit_cannot_be_cited() {
 
 #[tokio::test]
 async fn a_model_that_breaks_off_ends_the_answer_with_an_error() {
-    let peer = Peer::streaming(
-        "data: {\"choices\":[{\"delta\":{\"content\":\"It is [\"}}]}\n\n",
-        9,
-    )
-    .await;
-    let answer = model_at(&peer)
-        .answer("What?", &hits(&["a"]))
-        .await
-        .unwrap();
+    let peer =
+        Peer::streaming("data: {\"choices\":[{\"delta\":{\"content\":\"It is [\"}}]}\n\n", 9).await;
+    let answer = model_at(&peer).answer("What?", &hits(&["a"])).await.unwrap();
     let items: Vec<_> = answer.collect().await;
-    assert!(
-        matches!(items.as_slice(), [Ok(text), Err(_)] if text == "It is "),
-        "{items:?}"
-    );
+    assert!(matches!(items.as_slice(), [Ok(text), Err(_)] if text == "It is "), "{items:?}");
 }
 
 fn user_prompt(request: &str) -> String {
     let (_, body) = request.split_once("\r\n\r\n").unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
-    body.pointer("/messages/1/content")
-        .unwrap()
-        .as_str()
-        .unwrap()
-        .to_owned()
+    body.pointer("/messages/1/content").unwrap().as_str().unwrap().to_owned()
 }
 
 fn fence(prompt: &str) -> &str {

@@ -18,29 +18,17 @@ pub(crate) fn hits(passages: &[&str]) -> Hits {
         let mut metadata = Map::new();
         metadata.insert("clearance_level".into(), json!("SECRET-ATTRIBUTE"));
         Hit {
-            id: ChunkId {
-                document: DocumentId::new(&format!("d{place}")).unwrap(),
-                n: 0,
-            },
+            id: ChunkId { document: DocumentId::new(&format!("d{place}")).unwrap(), n: 0 },
             text: (*passage).to_owned(),
             metadata,
             label: LabelId::from_u32(0),
             score: 1.0 / (1.0 + f32::from(u16::try_from(place).unwrap())),
         }
     };
-    Hits {
-        hits: passages.iter().enumerate().map(hit).collect(),
-        revision: 1,
-    }
+    Hits { hits: passages.iter().enumerate().map(hit).collect(), revision: 1 }
 }
 
 /// The whole answer.
 pub(crate) async fn ask(answerer: &dyn Answerer, question: &str, hits: &Hits) -> String {
-    answerer
-        .answer(question, hits)
-        .await
-        .unwrap()
-        .try_collect()
-        .await
-        .unwrap()
+    answerer.answer(question, hits).await.unwrap().try_collect().await.unwrap()
 }

@@ -18,16 +18,21 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
     match command {
         Agents::Create { name, auth, public_key } => {
             let key = public_key.map(|file| {
-                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+                std::fs::read_to_string(&file)
+                    .with_context(|| format!("cannot read {}", file.display()))
             });
             let auth = Authentication::from_parts(&auth, key.transpose()?.as_deref())?;
             let Agent { name, client_id, spiffe_id, .. } =
                 authority.create_agent(&name, auth, &BY).await?;
             if as_json {
-                return print::json(&json!({ "name": name, "client_id": client_id, "spiffe_id": spiffe_id }));
+                return print::json(
+                    &json!({ "name": name, "client_id": client_id, "spiffe_id": spiffe_id }),
+                );
             }
             print::line(format!("{name}  client id {client_id}  {spiffe_id}"))?;
-            print::line(format!("Next: bailiwick agents delegate {name} --allow read:records,write:documents"))
+            print::line(format!(
+                "Next: bailiwick agents delegate {name} --allow read:records,write:documents"
+            ))
         }
         Agents::Delegate { name, allow, audience, ttl, expires } => {
             let request = DelegationRequest {

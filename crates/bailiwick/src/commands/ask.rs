@@ -47,7 +47,8 @@ async fn sign_in_as(server: &str, person: &str) -> Result<SecretString> {
 }
 
 async fn ask(server: &str, token: &SecretString, options: &Ask) -> Result<Value> {
-    let question = json!({ "query": options.question, "top_k": options.top_k, "mode": options.mode });
+    let question =
+        json!({ "query": options.question, "top_k": options.top_k, "mode": options.mode });
     let response = reqwest::Client::new()
         .post(format!("{server}/api/rag/query"))
         .bearer_auth(token.expose_secret())
@@ -69,13 +70,16 @@ fn in_words(answer: &Value) -> Result<()> {
     print::line(response)?;
     let sources = answer.get("source_nodes").and_then(Value::as_array);
     for (n, source) in sources.into_iter().flatten().enumerate() {
-        let document = source.pointer("/node/ref_doc_id").and_then(Value::as_str).unwrap_or_default();
+        let document =
+            source.pointer("/node/ref_doc_id").and_then(Value::as_str).unwrap_or_default();
         let score = source.get("score").and_then(Value::as_f64).unwrap_or_default();
         if n == 0 {
             print::line("")?;
         }
         print::line(format!("[{}] {document}  ({score:.2})", n + 1))?;
     }
-    let size = |name: &str| answer.pointer(&format!("/bailiwick/{name}")).and_then(Value::as_u64).unwrap_or(0);
+    let size = |name: &str| {
+        answer.pointer(&format!("/bailiwick/{name}")).and_then(Value::as_u64).unwrap_or(0)
+    };
     print::line(format!("\n{} chunks under {} labels may be read", size("chunks"), size("labels")))
 }

@@ -33,6 +33,14 @@ fn in_words(record: &Value) -> String {
     let documents = record.get("document_ids").and_then(Value::as_array).map_or(0, Vec::len);
     let documents = if documents == 0 { String::new() } else { format!("{documents} documents") };
     let who = if field("agent").is_empty() { field("subject") } else { field("agent") };
-    let words = [field("time"), field("kind"), field("outcome"), who, field("scope"), &documents, field("detail")];
+    let words = [
+        field("time"),
+        field("kind"),
+        field("outcome"),
+        who,
+        field("scope"),
+        &documents,
+        field("detail"),
+    ];
     words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join("  ")
 }

@@ -62,7 +62,8 @@ async fn identity_provider(
     origin: &str,
 ) -> Result<DevProvider> {
     let file = company.join("people.toml");
-    let people = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let people = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read {}", file.display()))?;
     let settings = Settings {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         people: parse_people(&people)?,
@@ -105,7 +106,11 @@ async fn ingest(config: &Config, company: &Path, server: &str, client_id: &str) 
     for collection in &config.vault.collections {
         let (path, scope) = (&collection.path, Some(collection.scope.as_str()));
         let read = ingest::read_vault(server, client_id, Arc::clone(&schema), path, scope).await?;
-        print::line(format!("{:>4} records    from {path}, with a delegation token for {}", read.len(), collection.scope))?;
+        print::line(format!(
+            "{:>4} records    from {path}, with a delegation token for {}",
+            read.len(),
+            collection.scope
+        ))?;
         documents.extend(read);
     }
     let folder = company.join("documents");

@@ -76,7 +76,8 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
         assemble::store(config, schema)?.intake.remove(&options.remove).await?
     } else if let (Some(endpoint), Some(client_id)) = (&options.vault, &options.client_id) {
         let server = options.server.clone().unwrap_or_else(|| config.public_url());
-        let documents = read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
+        let documents =
+            read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
         Sender::new(&server, client_id)?.send(documents).await?
     } else {
         let sources = discover(&options.paths, &file_options(&options, Arc::clone(&schema)))?;
@@ -93,8 +94,7 @@ fn destination(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result
     if let (Some(server), Some(client_id)) = (&options.server, &options.client_id) {
         return Ok(Destination::Server(Sender::new(server, client_id)?));
     }
-    let unlabelled =
-        if options.quarantine { Unlabelled::Quarantine } else { Unlabelled::Refuse };
+    let unlabelled = if options.quarantine { Unlabelled::Quarantine } else { Unlabelled::Refuse };
     Ok(Destination::Here { intake: assemble::store(config, schema)?.intake, unlabelled })
 }
 
@@ -158,7 +158,10 @@ pub(crate) async fn read_vault(
 }
 
 /// Reads every file of a folder.
-pub(crate) fn read_folder(folder: &std::path::Path, schema: Arc<Schema>) -> Result<Vec<SourceDocument>> {
+pub(crate) fn read_folder(
+    folder: &std::path::Path,
+    schema: Arc<Schema>,
+) -> Result<Vec<SourceDocument>> {
     let options = FileOptions { schema, metadata: Map::new() };
     let sources = discover(&[folder.to_owned()], &options)?;
     let mut documents = Vec::new();

@@ -18,7 +18,8 @@ pub(crate) fn run(command: Policy, config: &Config, as_json: bool) -> Result<()>
         Policy::Explain { claims, document } => {
             let claims = object(&claims).context("--claims")?;
             let document = object(&document).context("--document")?;
-            let label = policy.schema().label(&document).context("the document would be refused")?;
+            let label =
+                policy.schema().label(&document).context("the document would be refused")?;
             let explanation = policy.explain(&claims, &label);
             if as_json { print::json(&explanation) } else { print::line(explanation) }
         }
@@ -26,7 +27,8 @@ pub(crate) fn run(command: Policy, config: &Config, as_json: bool) -> Result<()>
 }
 
 fn test(policy: &bailiwick_policy::Policy, file: &Path, as_json: bool) -> Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let table: Value = if file.extension().is_some_and(|kind| kind == "json") {
         serde_json::from_str(&text)?
     } else {
@@ -55,7 +57,9 @@ fn test(policy: &bailiwick_policy::Policy, file: &Path, as_json: bool) -> Result
 /// A JSON object, or `@` and the name of a file that holds one.
 fn object(text: &str) -> Result<Map<String, Value>> {
     let text = match text.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?,
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?
+        }
         None => text.to_owned(),
     };
     Ok(serde_json::from_str(&text)?)

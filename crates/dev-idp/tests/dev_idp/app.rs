@@ -43,27 +43,17 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn of(provider: &DevProvider) -> Self {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self {
-            issuer: provider.issuer().to_owned(),
-            client: client.build().unwrap(),
-            cookie: None,
-        }
+        Self { issuer: provider.issuer().to_owned(), client: client.build().unwrap(), cookie: None }
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Response {
-        let request = self
-            .client
-            .get(format!("{}{path}", self.issuer))
-            .query(query);
+        let request = self.client.get(format!("{}{path}", self.issuer)).query(query);
         let cookie = self.cookie.clone().unwrap_or_default();
         request.header(COOKIE, cookie).send().await.unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
-        let request = self
-            .client
-            .post(format!("{}{path}", self.issuer))
-            .form(form);
+        let request = self.client.post(format!("{}{path}", self.issuer)).form(form);
         request.send().await.unwrap()
     }
 
@@ -79,10 +69,7 @@ impl App {
             ("code_challenge_method", "S256"),
         ]);
         query.extend(changed.iter().copied());
-        let query: Vec<_> = query
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
+        let query: Vec<_> = query.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         self.get("/authorize", &query).await
     }
 
@@ -110,21 +97,15 @@ impl App {
         changed: &[(&str, &str)],
     ) -> HashMap<String, String> {
         let handle = self.handle(changed).await;
-        let picked = self
-            .post("/pick", &[("handle", &handle), ("person", person)])
-            .await;
+        let picked = self.post("/pick", &[("handle", &handle), ("person", person)]).await;
         let cookie = picked.headers()[SET_COOKIE].to_str().unwrap();
-        assert!(
-            cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
-            "{cookie}"
-        );
+        assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
         self.cookie = Some(cookie.split_once(';').unwrap().0.to_owned());
         sent_back(&picked)
     }
 
     pub(crate) async fn redeem(&self, code: &str, verifier: &str) -> Result<Value, String> {
-        self.redeem_with(&[("code", code), ("code_verifier", verifier)])
-            .await
+        self.redeem_with(&[("code", code), ("code_verifier", verifier)]).await
     }
 
     /// A good exchange, with some parameters changed.

@@ -25,21 +25,14 @@ async fn a_foreign_address_gets_a_page_and_never_a_redirect() {
         "",
     ] {
         for (path, answer) in [
-            (
-                "/authorize",
-                app.authorize(&[("redirect_uri", foreign)]).await,
-            ),
+            ("/authorize", app.authorize(&[("redirect_uri", foreign)]).await),
             (
                 "/end_session",
-                app.get("/end_session", &[("post_logout_redirect_uri", foreign)])
-                    .await,
+                app.get("/end_session", &[("post_logout_redirect_uri", foreign)]).await,
             ),
         ] {
             assert_eq!(answer.status(), 400, "{path} {foreign:?}");
-            assert!(
-                !answer.headers().contains_key("location"),
-                "{path} {foreign:?}"
-            );
+            assert!(!answer.headers().contains_key("location"), "{path} {foreign:?}");
         }
     }
     let unknown = app.authorize(&[("client_id", "other")]).await;
@@ -57,10 +50,7 @@ async fn a_weak_or_unknown_request_is_sent_back_with_its_error() {
         (("code_challenge_method", ""), "invalid_request"),
         (("code_challenge_method", "plain"), "invalid_request"),
         (("response_type", "token"), "unsupported_response_type"),
-        (
-            ("response_type", "code id_token"),
-            "unsupported_response_type",
-        ),
+        (("response_type", "code id_token"), "unsupported_response_type"),
         (("response_mode", "fragment"), "invalid_request"),
         (("scope", "profile"), "invalid_scope"),
         (("prompt", "none login"), "invalid_request"),
@@ -81,16 +71,9 @@ async fn a_weak_or_unknown_request_is_sent_back_with_its_error() {
 async fn a_parameter_that_comes_twice_is_refused() {
     let provider = provider().await;
     let app = App::of(&provider);
-    let twice = [
-        ("client_id", CLIENT),
-        ("redirect_uri", CALLBACK),
-        ("redirect_uri", CALLBACK),
-    ];
+    let twice = [("client_id", CLIENT), ("redirect_uri", CALLBACK), ("redirect_uri", CALLBACK)];
     assert_eq!(app.get("/authorize", &twice).await.status(), 400);
-    let twice = [
-        ("grant_type", "refresh_token"),
-        ("grant_type", "refresh_token"),
-    ];
+    let twice = [("grant_type", "refresh_token"), ("grant_type", "refresh_token")];
     assert_eq!(app.post("/token", &twice).await.status(), 400);
 }
 
@@ -102,10 +85,7 @@ async fn a_code_serves_only_who_asked_for_it() {
     for (changed, error) in [
         (("code_verifier", other.as_str()), "invalid_grant"),
         (("code_verifier", ""), "invalid_grant"),
-        (
-            ("redirect_uri", "http://127.0.0.1:8321/other"),
-            "invalid_grant",
-        ),
+        (("redirect_uri", "http://127.0.0.1:8321/other"), "invalid_grant"),
         (("client_id", "other"), "invalid_client"),
         (("grant_type", "password"), "unsupported_grant_type"),
         (("code", "guessed"), "invalid_grant"),
@@ -123,18 +103,13 @@ async fn the_form_serves_once_and_only_from_the_page() {
     let handle = app.handle(&[]).await;
     let form = [("handle", handle.as_str()), ("person", "alice")];
     let pick = format!("{}/pick", provider.issuer());
-    for (header, value) in [
-        ("sec-fetch-site", "cross-site"),
-        ("origin", "http://evil.example"),
-    ] {
+    for (header, value) in [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example")] {
         let forged = app.client.post(&pick).header(header, value).form(&form);
         let forged = forged.send().await.unwrap();
         assert_eq!(forged.status(), 403, "{header}");
         assert!(!forged.headers().contains_key("set-cookie"));
     }
-    let nobody = app
-        .post("/pick", &[("handle", &handle), ("person", "mallory")])
-        .await;
+    let nobody = app.post("/pick", &[("handle", &handle), ("person", "mallory")]).await;
     assert_eq!(nobody.status(), 400);
     assert_eq!(app.post("/pick", &form).await.status(), 303);
     for form in [form, [("handle", "guessed"), ("person", "alice")]] {
@@ -151,26 +126,17 @@ async fn names_are_text_and_the_page_runs_nothing() {
     settings.people[0].about = "\"><img src=x onerror=alert(1)> & more".to_owned();
     let provider = DevProvider::start(settings).await.unwrap();
     let page = App::of(&provider).authorize(&[]).await;
-    let policy = page.headers()["content-security-policy"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
     for directive in [
         "default-src 'none'".to_owned(),
         "style-src 'self'".to_owned(),
         format!("form-action 'self' {ORIGIN}"),
         format!("frame-ancestors 'self' {ORIGIN}"),
     ] {
-        assert!(
-            policy.split("; ").any(|one| one == directive),
-            "{directive}: {policy}"
-        );
+        assert!(policy.split("; ").any(|one| one == directive), "{directive}: {policy}");
     }
     let page = page.text().await.unwrap();
-    assert!(
-        !page.contains("<script") && !page.contains("<img"),
-        "{page}"
-    );
+    assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
     assert!(page.contains("&lt;script&gt;") && page.contains("&quot;&gt;&lt;img"));
 }
 
@@ -179,27 +145,16 @@ async fn only_the_app_may_read_across_origins_and_no_page() {
     let provider = provider().await;
     let app = App::of(&provider);
     let allowed = async |path: &str, origin: &str| {
-        let request = app
-            .client
-            .get(format!("{}{path}", provider.issuer()))
-            .header("origin", origin);
+        let request =
+            app.client.get(format!("{}{path}", provider.issuer())).header("origin", origin);
         let answer = request.send().await.unwrap();
         let allowed = answer.headers().get("access-control-allow-origin").cloned();
         allowed.map(|origin| origin.to_str().unwrap().to_owned())
     };
-    let readable = [
-        "/.well-known/openid-configuration",
-        "/jwks.json",
-        "/token",
-        "/userinfo",
-        "/revoke",
-    ];
+    let readable =
+        ["/.well-known/openid-configuration", "/jwks.json", "/token", "/userinfo", "/revoke"];
     for path in readable {
-        assert_eq!(
-            allowed(path, ORIGIN).await.as_deref(),
-            Some(ORIGIN),
-            "{path}"
-        );
+        assert_eq!(allowed(path, ORIGIN).await.as_deref(), Some(ORIGIN), "{path}");
         assert_eq!(allowed(path, "http://evil.example").await, None, "{path}");
         assert_eq!(allowed(path, "null").await, None, "{path}");
     }
@@ -235,17 +190,11 @@ async fn a_flood_of_sign_ins_drops_the_oldest() {
 
 #[tokio::test]
 async fn origins_with_a_path_or_without_a_host_are_refused_at_start() {
-    for wrong in [
-        "http://127.0.0.1:8321/app",
-        "127.0.0.1:8321",
-        "ftp://127.0.0.1",
-        "*",
-        "http://a;b",
-    ] {
-        let refused = DevProvider::start(Settings {
-            redirect_origins: vec![wrong.to_owned()],
-            ..settings()
-        });
+    for wrong in
+        ["http://127.0.0.1:8321/app", "127.0.0.1:8321", "ftp://127.0.0.1", "*", "http://a;b"]
+    {
+        let refused =
+            DevProvider::start(Settings { redirect_origins: vec![wrong.to_owned()], ..settings() });
         assert!(refused.await.is_err(), "{wrong}");
     }
 }

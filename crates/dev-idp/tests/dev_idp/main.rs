@@ -1,9 +1,5 @@
 //! The provider, met as browsers and clients meet it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod app;
 mod hostile;
@@ -52,10 +48,7 @@ async fn a_sign_in_ends_with_tokens_that_say_who_it_is() {
     assert_eq!(tokens.expires_in, 600);
 
     let access = tokens.access_token.expose_secret();
-    assert_eq!(
-        decode_header(access).unwrap().typ.as_deref(),
-        Some("at+jwt")
-    );
+    assert_eq!(decode_header(access).unwrap().typ.as_deref(), Some("at+jwt"));
     let claims = verified(issuer, access, "bailiwick").await;
     assert_eq!(claims["sub"], "alice");
     assert_eq!(claims["client_id"], CLIENT);
@@ -77,25 +70,12 @@ async fn a_sign_in_ends_with_tokens_that_say_who_it_is() {
 #[tokio::test]
 async fn the_server_accepts_the_access_token_and_refuses_the_id_token() {
     let provider = provider().await;
-    let tokens = sign_in(provider.issuer(), CLIENT, CALLBACK, "carol")
-        .await
-        .unwrap();
+    let tokens = sign_in(provider.issuer(), CLIENT, CALLBACK, "carol").await.unwrap();
     let verifier = verifier(provider.issuer()).await;
-    let claims = verifier
-        .verify(tokens.access_token.expose_secret())
-        .await
-        .unwrap();
-    assert_eq!(
-        (claims.issuer(), claims.subject()),
-        (provider.issuer(), "carol")
-    );
+    let claims = verifier.verify(tokens.access_token.expose_secret()).await.unwrap();
+    assert_eq!((claims.issuer(), claims.subject()), (provider.issuer(), "carol"));
     assert_eq!(claims.as_map()["department"], json!(["finance", "sales"]));
-    assert!(
-        verifier
-            .verify(tokens.id_token.expose_secret())
-            .await
-            .is_err()
-    );
+    assert!(verifier.verify(tokens.id_token.expose_secret()).await.is_err());
 }
 
 #[tokio::test]
@@ -103,18 +83,10 @@ async fn signing_for_tests_fills_what_is_missing_and_keeps_what_is_given() {
     let provider = provider().await;
     let verifier = verifier(provider.issuer()).await;
     let sign = |claims: Value| provider.sign(claims.as_object().unwrap().clone()).unwrap();
-    let claims = verifier
-        .verify(&sign(json!({ "department": "hr" })))
-        .await
-        .unwrap();
+    let claims = verifier.verify(&sign(json!({ "department": "hr" }))).await.unwrap();
     assert_eq!(claims.subject(), "someone");
     assert_eq!(claims.as_map()["department"], "hr");
-    assert!(
-        verifier
-            .verify(&sign(json!({ "aud": "other" })))
-            .await
-            .is_err()
-    );
+    assert!(verifier.verify(&sign(json!({ "aud": "other" }))).await.is_err());
     assert!(verifier.verify(&sign(json!({ "exp": 1 }))).await.is_err());
 }
 
@@ -122,23 +94,13 @@ async fn signing_for_tests_fills_what_is_missing_and_keeps_what_is_given() {
 async fn the_state_the_nonce_and_the_issuer_come_back() {
     let provider = provider().await;
     let mut app = App::of(&provider);
-    let answer = app
-        .pick("bob", &[("nonce", "n-1"), ("state", "a b&c=<\"")])
-        .await;
+    let answer = app.pick("bob", &[("nonce", "n-1"), ("state", "a b&c=<\"")]).await;
     assert_eq!(answer["state"], "a b&c=<\"");
     assert_eq!(answer["iss"], provider.issuer());
     let tokens = app.redeem(&answer["code"], VERIFIER).await.unwrap();
-    let id = verified(
-        provider.issuer(),
-        tokens["id_token"].as_str().unwrap(),
-        CLIENT,
-    )
-    .await;
+    let id = verified(provider.issuer(), tokens["id_token"].as_str().unwrap(), CLIENT).await;
     assert_eq!(id["nonce"], "n-1");
-    assert!(
-        tokens.get("refresh_token").is_none(),
-        "not asked for offline_access"
-    );
+    assert!(tokens.get("refresh_token").is_none(), "not asked for offline_access");
 }
 
 #[tokio::test]
@@ -147,15 +109,9 @@ async fn a_code_serves_once_and_a_second_use_ends_what_it_gave() {
     let mut app = App::of(&provider);
     let code = app.pick("bob", &[("scope", "openid offline_access")]).await["code"].clone();
     let tokens = app.redeem(&code, VERIFIER).await.unwrap();
-    assert_eq!(
-        app.redeem(&code, VERIFIER).await.unwrap_err(),
-        "invalid_grant"
-    );
+    assert_eq!(app.redeem(&code, VERIFIER).await.unwrap_err(), "invalid_grant");
     let refresh_token = tokens["refresh_token"].as_str().unwrap();
-    assert_eq!(
-        app.refresh(refresh_token).await.unwrap_err(),
-        "invalid_grant"
-    );
+    assert_eq!(app.refresh(refresh_token).await.unwrap_err(), "invalid_grant");
 }
 
 #[tokio::test]
@@ -166,11 +122,7 @@ async fn refresh_tokens_rotate_and_a_second_use_ends_the_family() {
     let first = app.redeem(&code, VERIFIER).await.unwrap();
     let first = first["refresh_token"].as_str().unwrap();
     let second = app.refresh(first).await.unwrap();
-    let claims = verified(
-        provider.issuer(),
-        second["access_token"].as_str().unwrap(),
-        "bailiwick",
-    );
+    let claims = verified(provider.issuer(), second["access_token"].as_str().unwrap(), "bailiwick");
     assert_eq!(claims.await["department"], "sales");
     let second = second["refresh_token"].as_str().unwrap();
     let third = app.refresh(second).await.unwrap();
@@ -186,39 +138,22 @@ async fn silent_sign_in_needs_a_session_of_that_person() {
     let silent = [("prompt", "none"), ("state", "s")];
     let answer = app.asks(&silent).await;
     assert_eq!(answer["error"], "login_required");
-    assert_eq!(
-        (&*answer["state"], &*answer["iss"]),
-        ("s", provider.issuer())
-    );
+    assert_eq!((&*answer["state"], &*answer["iss"]), ("s", provider.issuer()));
 
     app.pick("alice", &[]).await;
     assert!(app.asks(&silent).await.contains_key("code"));
-    assert!(
-        app.asks(&[]).await.contains_key("code"),
-        "signed in already"
-    );
+    assert!(app.asks(&[]).await.contains_key("code"), "signed in already");
     for other in [("login_hint", "bob"), ("max_age", "0")] {
         let answer = app.asks(&[("prompt", "none"), other]).await;
         assert_eq!(answer["error"], "login_required", "{other:?}");
     }
-    assert!(
-        app.page(&[("prompt", "select_account")])
-            .await
-            .contains("Alice Vance")
-    );
+    assert!(app.page(&[("prompt", "select_account")]).await.contains("Alice Vance"));
 
-    let goodbye = app.get(
-        "/end_session",
-        &[("post_logout_redirect_uri", CALLBACK), ("state", "s")],
-    );
+    let goodbye =
+        app.get("/end_session", &[("post_logout_redirect_uri", CALLBACK), ("state", "s")]);
     let goodbye = goodbye.await;
     assert_eq!(goodbye.headers()["location"], format!("{CALLBACK}?state=s"));
-    assert!(
-        goodbye.headers()["set-cookie"]
-            .to_str()
-            .unwrap()
-            .contains("Max-Age=0")
-    );
+    assert!(goodbye.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     // The browser would forget the cookie; keeping it must not help.
     assert_eq!(app.asks(&silent).await["error"], "login_required");
 }
@@ -226,13 +161,8 @@ async fn silent_sign_in_needs_a_session_of_that_person() {
 #[tokio::test]
 async fn the_hinted_person_is_suggested() {
     let provider = provider().await;
-    let page = App::of(&provider)
-        .page(&[("login_hint", "bob@acme.example")])
-        .await;
-    let suggested = page
-        .split("<li>")
-        .find(|card| card.contains("autofocus"))
-        .unwrap();
+    let page = App::of(&provider).page(&[("login_hint", "bob@acme.example")]).await;
+    let suggested = page.split("<li>").find(|card| card.contains("autofocus")).unwrap();
     assert!(suggested.contains("Bob Miller") && suggested.contains("Suggested"));
     assert_eq!(page.matches("autofocus").count(), 1);
 }
@@ -254,9 +184,7 @@ async fn userinfo_says_what_the_scopes_allow_until_the_token_is_revoked() {
     assert_eq!(refused.status(), 401);
     assert!(refused.headers().contains_key("www-authenticate"));
     assert_eq!(
-        app.post("/revoke", &[("client_id", CLIENT), ("token", access)])
-            .await
-            .status(),
+        app.post("/revoke", &[("client_id", CLIENT), ("token", access)]).await.status(),
         200
     );
     assert_eq!(app.userinfo(access).await.status(), 401);
@@ -272,25 +200,14 @@ async fn a_revoked_refresh_token_does_not_serve() {
     let revoked = [("client_id", CLIENT), ("token", refresh_token)];
     let revoked = app.post("/revoke", &revoked).await;
     assert_eq!(revoked.status(), 200);
-    assert_eq!(
-        app.refresh(refresh_token).await.unwrap_err(),
-        "invalid_grant"
-    );
+    assert_eq!(app.refresh(refresh_token).await.unwrap_err(), "invalid_grant");
 }
 
 #[tokio::test]
 async fn it_refuses_to_listen_where_others_can_reach_it() {
-    for address in [
-        "0.0.0.0:0",
-        "192.0.2.7:0",
-        "[::]:0",
-        "[2001:db8::1]:0",
-        "[::ffff:0.0.0.0]:0",
-    ] {
-        let refused = DevProvider::start(app::Settings {
-            listen: address.parse().unwrap(),
-            ..settings()
-        });
+    for address in ["0.0.0.0:0", "192.0.2.7:0", "[::]:0", "[2001:db8::1]:0", "[::ffff:0.0.0.0]:0"] {
+        let refused =
+            DevProvider::start(app::Settings { listen: address.parse().unwrap(), ..settings() });
         let error = refused.await.expect_err(address);
         assert!(matches!(error, DevProviderError::NotLoopback(_)), "{error}");
         assert!(error.to_string().contains("127.0.0.1"));
@@ -309,21 +226,13 @@ async fn it_stops_when_it_is_dropped() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(
-        reqwest::get(&keys).await.is_err(),
-        "still serving after two seconds"
-    );
+    assert!(reqwest::get(&keys).await.is_err(), "still serving after two seconds");
 }
 
 #[tokio::test]
 async fn a_person_who_is_not_there_is_answered_with_those_who_are() {
     let provider = provider().await;
-    let error = sign_in(provider.issuer(), CLIENT, CALLBACK, "mallory")
-        .await
-        .unwrap_err();
+    let error = sign_in(provider.issuer(), CLIENT, CALLBACK, "mallory").await.unwrap_err();
     assert!(matches!(error, SignInError::UnknownPerson { .. }));
-    assert!(
-        error.to_string().contains("alice, bob, carol, dave, admin"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("alice, bob, carol, dave, admin"), "{error}");
 }

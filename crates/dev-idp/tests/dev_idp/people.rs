@@ -11,10 +11,7 @@ fn people(id: &str, claims: &str) -> String {
 fn the_provider_alone_sets_the_registered_claims() {
     for claim in ["sub", "iss", "aud", "exp", "scope", "nonce"] {
         let error = parse_people(&people("a", &format!("{claim} = \"x\""))).unwrap_err();
-        assert!(
-            matches!(error, PeopleError::ReservedClaim { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, PeopleError::ReservedClaim { .. }), "{error}");
         assert!(error.to_string().contains(claim));
     }
 }
@@ -22,16 +19,10 @@ fn the_provider_alone_sets_the_registered_claims() {
 #[test]
 fn ids_are_plain_and_each_is_there_once() {
     for id in ["", "a b", "<b>", "a'b", "ü", &"a".repeat(65)] {
-        assert_eq!(
-            parse_people(&people(id, "")).unwrap_err(),
-            PeopleError::Id(id.to_owned())
-        );
+        assert_eq!(parse_people(&people(id, "")).unwrap_err(), PeopleError::Id(id.to_owned()));
     }
     let twice = people("a", "") + &people("a", "");
-    assert_eq!(
-        parse_people(&twice).unwrap_err(),
-        PeopleError::Twice("a".to_owned())
-    );
+    assert_eq!(parse_people(&twice).unwrap_err(), PeopleError::Twice("a".to_owned()));
 }
 
 #[test]

@@ -6,10 +6,7 @@ use super::Profile;
 use super::json::{self, Fault, Limits};
 use crate::Rejection;
 
-const PAYLOAD_LIMITS: Limits = Limits {
-    depth: 16,
-    members: 1024,
-};
+const PAYLOAD_LIMITS: Limits = Limits { depth: 16, members: 1024 };
 const NAME_BYTES: usize = 255;
 
 /// Claims that an ID token, a logout token or a security event has and an access token has not.
@@ -29,11 +26,7 @@ pub(super) fn read(
     audience(&claims, profile)?;
     kind(&claims)?;
     names(&claims, profile)?;
-    if profile
-        .required_claims
-        .iter()
-        .any(|name| !claims.contains_key(name))
-    {
+    if profile.required_claims.iter().any(|name| !claims.contains_key(name)) {
         return Err(Rejection::invalid("a required claim is missing"));
     }
     // Last, so that "expired" is only ever said of a token that was good.
@@ -68,26 +61,18 @@ fn audience(claims: &Map<String, Value>, profile: &Profile) -> Result<(), Reject
         }
         _ => return Err(Rejection::invalid("aud is missing or not made of strings")),
     };
-    if named {
-        Ok(())
-    } else {
-        Err(Rejection::invalid("aud does not name us"))
-    }
+    if named { Ok(()) } else { Err(Rejection::invalid("aud does not name us")) }
 }
 
 /// Token kinds exclude each other (RFC 8725 section 3.12).
 fn kind(claims: &Map<String, Value>) -> Result<(), Rejection> {
     if FOREIGN_CLAIMS.iter().any(|name| claims.contains_key(*name)) {
-        return Err(Rejection::invalid(
-            "an ID token, logout token or event is no access token",
-        ));
+        return Err(Rejection::invalid("an ID token, logout token or event is no access token"));
     }
     // Sender constraints (RFC 9449, RFC 8705) are not implemented. A bound token that is taken
     // as a bearer token would lose the protection that its issuer meant it to have.
     if claims.contains_key("cnf") {
-        return Err(Rejection::invalid(
-            "cnf binds the token to a key that is not checked here",
-        ));
+        return Err(Rejection::invalid("cnf binds the token to a key that is not checked here"));
     }
     let says = |claim: &str, kinds: &[&str]| match claims.get(claim) {
         None => false,
@@ -95,23 +80,16 @@ fn kind(claims: &Map<String, Value>) -> Result<(), Rejection> {
         Some(_) => true,
     };
     if says("token_use", &["id"]) || says("typ", &FOREIGN_TYPES) {
-        return Err(Rejection::invalid(
-            "token_use or typ says that this is no access token",
-        ));
+        return Err(Rejection::invalid("token_use or typ says that this is no access token"));
     }
     Ok(())
 }
 
 fn names(claims: &Map<String, Value>, profile: &Profile) -> Result<(), Rejection> {
-    let fits = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|text| (1..=NAME_BYTES).contains(&text.len()))
-    };
+    let fits =
+        |value: &Value| value.as_str().is_some_and(|text| (1..=NAME_BYTES).contains(&text.len()));
     if !claims.get("sub").map_or(!profile.subject_required, fits) {
-        return Err(Rejection::invalid(
-            "sub is missing or not a string of 1 to 255 bytes",
-        ));
+        return Err(Rejection::invalid("sub is missing or not a string of 1 to 255 bytes"));
     }
     if !claims.get("jti").is_none_or(fits) {
         return Err(Rejection::invalid("jti is not a string of 1 to 255 bytes"));

@@ -31,19 +31,12 @@ pub(crate) enum Fault {
 
 /// Reads one JSON object that fills all of `bytes`.
 pub(crate) fn object(bytes: &[u8], limits: Limits) -> Result<Map<String, Value>, Fault> {
-    let state = State {
-        limits,
-        members: Cell::new(0),
-        fault: Cell::new(None),
-    };
+    let state = State { limits, members: Cell::new(0), fault: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    Strict {
-        state: &state,
-        depth: 0,
-    }
-    .deserialize(&mut reader)
-    .and_then(|()| reader.end())
-    .map_err(|_| state.fault.get().unwrap_or(Fault::Syntax))?;
+    Strict { state: &state, depth: 0 }
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|_| state.fault.get().unwrap_or(Fault::Syntax))?;
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Fault::NotAnObject),

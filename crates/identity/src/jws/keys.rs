@@ -17,10 +17,7 @@ use material::Material;
 
 const MAX_KEYS: usize = 100;
 const MAX_BYTES: usize = 512 * 1024;
-const SET_LIMITS: Limits = Limits {
-    depth: 16,
-    members: 8192,
-};
+const SET_LIMITS: Limits = Limits { depth: 16, members: 8192 };
 
 /// Members that only a private key has (RFC 7518 section 6, RFC 8037 section 2).
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
@@ -100,42 +97,21 @@ impl KeySet {
                         free.insert(Some(key));
                     }
                     Entry::Occupied(mut taken) => {
-                        if taken
-                            .get()
-                            .as_ref()
-                            .is_none_or(|first| !first.same_as(&key))
-                        {
+                        if taken.get().as_ref().is_none_or(|first| !first.same_as(&key)) {
                             taken.insert(None);
                             let reason = "another key has the same kid, so none of them is used";
-                            ignored.push(IgnoredKey {
-                                position,
-                                reason,
-                                private: false,
-                            });
+                            ignored.push(IgnoredKey { position, reason, private: false });
                         }
                     }
                 },
                 Err(reason) => {
                     let private = reason == PRIVATE;
-                    ignored.push(IgnoredKey {
-                        position,
-                        reason,
-                        private,
-                    });
+                    ignored.push(IgnoredKey { position, reason, private });
                 }
             }
         }
-        let named = found
-            .into_iter()
-            .filter_map(|(id, key)| Some((id, key?)))
-            .collect();
-        Ok((
-            KeySet {
-                named,
-                nameless: None,
-            },
-            ignored,
-        ))
+        let named = found.into_iter().filter_map(|(id, key)| Some((id, key?))).collect();
+        Ok((KeySet { named, nameless: None }, ignored))
     }
 
     /// Reads one public key in PEM (`PUBLIC KEY`, RFC 7468), the way clients are registered.
@@ -148,10 +124,7 @@ impl KeySet {
     pub fn from_pem(pem: &[u8]) -> Result<KeySet, KeySetError> {
         let (algorithm, material) = material::from_pem(pem).map_err(KeySetError::Pem)?;
         let key = Key::new(algorithm, material);
-        Ok(KeySet {
-            named: HashMap::new(),
-            nameless: Some(key),
-        })
+        Ok(KeySet { named: HashMap::new(), nameless: Some(key) })
     }
 
     /// How many keys there are.
@@ -173,28 +146,19 @@ impl KeySet {
             return Ok(key);
         }
         let key_id = key_id.ok_or(Rejection::invalid("kid is missing"))?;
-        self.named
-            .get(key_id)
-            .ok_or(Rejection::invalid("kid names no key that is known"))
+        self.named.get(key_id).ok_or(Rejection::invalid("kid names no key that is known"))
     }
 }
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("KeySet")
-            .field("keys", &self.len())
-            .finish_non_exhaustive()
+        formatter.debug_struct("KeySet").field("keys", &self.len()).finish_non_exhaustive()
     }
 }
 
 impl Key {
     fn new(algorithm: Algorithm, material: Material) -> Key {
-        Key {
-            algorithm,
-            decoding: material.decoding(),
-            material,
-        }
+        Key { algorithm, decoding: material.decoding(), material }
     }
 
     fn same_as(&self, other: &Key) -> bool {
@@ -232,9 +196,7 @@ fn read(jwk: &Value) -> Result<(String, Key), &'static str> {
     if PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
         return Err(PRIVATE);
     }
-    let id = text(jwk, "kid")?
-        .filter(|id| is_key_id(id))
-        .ok_or("kid is missing or unusable")?;
+    let id = text(jwk, "kid")?.filter(|id| is_key_id(id)).ok_or("kid is missing or unusable")?;
     if text(jwk, "use")?.is_some_and(|purpose| purpose != "sig") {
         return Err("use is not sig");
     }

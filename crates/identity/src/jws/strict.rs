@@ -11,10 +11,7 @@ use crate::{Algorithm, Rejection};
 /// Header members that bring in keys, change what is signed, or ask for features that we lack.
 const REFUSED_MEMBERS: [&str; 8] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "cty"];
 
-const HEADER_LIMITS: Limits = Limits {
-    depth: 4,
-    members: 32,
-};
+const HEADER_LIMITS: Limits = Limits { depth: 4, members: 32 };
 const KEY_ID_BYTES: usize = 256;
 
 /// A token of the right form, with an allowed algorithm, whose signature nobody has checked yet.
@@ -32,9 +29,8 @@ impl<'t> Unverified<'t> {
         if token.len() > profile.max_token_bytes {
             return Err(Rejection::invalid("token is longer than allowed"));
         }
-        let (signed, header, payload, signature) = segments(token).ok_or(Rejection::invalid(
-            "token does not have exactly three segments",
-        ))?;
+        let (signed, header, payload, signature) = segments(token)
+            .ok_or(Rejection::invalid("token does not have exactly three segments"))?;
         let header = decode(header, "header is not canonical base64url")?;
         let payload = decode(payload, "payload is not canonical base64url")?;
         if decode(signature, "signature is not canonical base64url")?.is_empty() {
@@ -42,23 +38,14 @@ impl<'t> Unverified<'t> {
         }
 
         let header = json::object(&header, HEADER_LIMITS).map_err(header_fault)?;
-        if REFUSED_MEMBERS
-            .iter()
-            .any(|name| header.contains_key(*name))
-        {
+        if REFUSED_MEMBERS.iter().any(|name| header.contains_key(*name)) {
             return Err(Rejection::invalid(
                 "header has one of crit, jku, jwk, x5u, x5c, b64, zip, cty",
             ));
         }
         let algorithm = algorithm(&header, profile)?;
         token_type(&header, profile)?;
-        Ok(Unverified {
-            algorithm,
-            key_id: key_id(&header)?,
-            signed,
-            signature,
-            payload,
-        })
+        Ok(Unverified { algorithm, key_id: key_id(&header)?, signed, signature, payload })
     }
 }
 
@@ -72,9 +59,7 @@ fn segments(token: &str) -> Option<(&str, &str, &str, &str)> {
 /// The decoder refuses padding, the other alphabet and bits beyond the last byte, so that two
 /// different texts never carry the same token.
 fn decode(segment: &str, cause: &'static str) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD
-        .decode(segment)
-        .map_err(|_| Rejection::invalid(cause))
+    URL_SAFE_NO_PAD.decode(segment).map_err(|_| Rejection::invalid(cause))
 }
 
 fn header_fault(fault: Fault) -> Rejection {
@@ -93,9 +78,7 @@ fn algorithm(header: &Map<String, Value>, profile: &Profile) -> Result<Algorithm
         .and_then(Value::as_str)
         .and_then(Algorithm::named)
         .filter(|algorithm| profile.algorithms.contains(algorithm))
-        .ok_or(Rejection::invalid(
-            "alg is not one of the allowed algorithms",
-        ))
+        .ok_or(Rejection::invalid("alg is not one of the allowed algorithms"))
 }
 
 fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Rejection> {
@@ -120,11 +103,7 @@ fn token_type(header: &Map<String, Value>, profile: &Profile) -> Result<(), Reje
             .any(|t| media_type(t).eq_ignore_ascii_case(media_type(found))),
         Some(_) => false,
     };
-    if allowed {
-        Ok(())
-    } else {
-        Err(Rejection::invalid("typ is not one of the allowed types"))
-    }
+    if allowed { Ok(()) } else { Err(Rejection::invalid("typ is not one of the allowed types")) }
 }
 
 /// RFC 7515 section 4.1.9: `application/` may be left out, and case does not matter.

@@ -56,20 +56,13 @@ impl Fetcher {
             .pool_max_idle_per_host(0)
             .dns_resolver(Arc::new(reach.clone()));
         // Over plain http no certificate is looked at, and a bare machine may have none at all.
-        let builder = if reach.is_plain() {
-            builder.tls_certs_only([])
-        } else {
-            builder
-        };
+        let builder = if reach.is_plain() { builder.tls_certs_only([]) } else { builder };
         let client = builder.build().map_err(|error| innermost(&error))?;
         Ok(Fetcher { client })
     }
 
     pub(super) async fn get(&self, url: &Url) -> Result<Document, FetchError> {
-        let request = self
-            .client
-            .get(url.clone())
-            .header(ACCEPT, "application/json");
+        let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
         let response = request.send().await.map_err(network)?;
         let status = response.status();
         if status.is_redirection() {
@@ -86,10 +79,7 @@ impl Fetcher {
             return Err(FetchError::Compressed);
         }
         let max_age = max_age(&header(headers, CACHE_CONTROL));
-        Ok(Document {
-            body: bounded(response).await?,
-            max_age,
-        })
+        Ok(Document { body: bounded(response).await?, max_age })
     }
 }
 
@@ -112,16 +102,10 @@ fn header(headers: &HeaderMap, name: reqwest::header::HeaderName) -> String {
 }
 
 fn max_age(cache_control: &str) -> Option<Duration> {
-    cache_control
-        .split(',')
-        .find_map(|directive| match directive.trim() {
-            "no-store" | "no-cache" => Some(Duration::ZERO),
-            other => other
-                .strip_prefix("max-age=")?
-                .parse()
-                .ok()
-                .map(Duration::from_secs),
-        })
+    cache_control.split(',').find_map(|directive| match directive.trim() {
+        "no-store" | "no-cache" => Some(Duration::ZERO),
+        other => other.strip_prefix("max-age=")?.parse().ok().map(Duration::from_secs),
+    })
 }
 
 fn network(error: reqwest::Error) -> FetchError {
@@ -151,13 +135,7 @@ mod tests {
         assert_eq!(seconds("public, max-age=600, must-revalidate"), Some(600));
         assert_eq!(seconds("no-cache"), Some(0));
         assert_eq!(seconds("no-store, max-age=600"), Some(0));
-        for nothing in [
-            "",
-            "public",
-            "max-age=",
-            "max-age=-1",
-            "max-age=99999999999999999999",
-        ] {
+        for nothing in ["", "public", "max-age=", "max-age=-1", "max-age=99999999999999999999"] {
             assert_eq!(seconds(nothing), None, "{nothing}");
         }
     }

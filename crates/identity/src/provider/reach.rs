@@ -35,10 +35,7 @@ impl Reach {
 
     /// Parses a URL that may be fetched; the error says what to change.
     pub(crate) fn url(&self, text: &str) -> Result<Url, &'static str> {
-        if !text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-        {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
             return Err("the URL has characters that do not belong in one; encode them");
         }
         let url = Url::parse(text).map_err(|_| "it is not an absolute URL; use https://…")?;
@@ -70,8 +67,7 @@ impl Reach {
 
     /// Whether the operator listed the host of `url`.
     pub(super) fn lists(&self, url: &Url) -> bool {
-        url.host_str()
-            .is_some_and(|host| self.allowed_hosts.contains(&bare(host)))
+        url.host_str().is_some_and(|host| self.allowed_hosts.contains(&bare(host)))
     }
 
     fn permits(&self, host: &str, address: IpAddr) -> bool {
@@ -92,10 +88,7 @@ impl Resolve for Reach {
         Box::pin(async move {
             let host = name.as_str();
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            if found
-                .iter()
-                .any(|address| !reach.permits(host, address.ip()))
-            {
+            if found.iter().any(|address| !reach.permits(host, address.ip())) {
                 return Err(INSIDE.into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
@@ -147,9 +140,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(mapped);
     }
     match address.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(Ipv4Addr::from_bits(
-            (u32::from(high) << 16) | u32::from(low),
-        )),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            is_public_v4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)))
+        }
         [0x2001, 0 | 0x0db8, ..] | [0x2002, ..] => false,
         [first, ..] => first & 0xe000 == 0x2000,
     }
@@ -192,13 +185,9 @@ mod tests {
         ] {
             assert!(!is_public(inside.parse().unwrap()), "{inside}");
         }
-        for public in [
-            "1.1.1.1",
-            "172.32.0.1",
-            "100.128.0.1",
-            "2606:4700::1111",
-            "64:ff9b::101:101",
-        ] {
+        for public in
+            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::101:101"]
+        {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }
@@ -207,20 +196,10 @@ mod tests {
     async fn a_name_that_resolves_inside_is_refused_unless_listed() {
         let resolve = async |issuer: &str, allowed: &[String]| {
             let name: Name = "localhost".parse().unwrap();
-            Reach::new(issuer, allowed)
-                .resolve(name)
-                .await
-                .map(Iterator::count)
+            Reach::new(issuer, allowed).resolve(name).await.map(Iterator::count)
         };
-        assert!(
-            resolve("https://idp.example", &[]).await.is_err(),
-            "K12, 8725-8"
-        );
-        assert!(
-            resolve("https://idp.example", &["LOCALHOST".to_owned()])
-                .await
-                .is_ok()
-        );
+        assert!(resolve("https://idp.example", &[]).await.is_err(), "K12, 8725-8");
+        assert!(resolve("https://idp.example", &["LOCALHOST".to_owned()]).await.is_ok());
         assert!(resolve("http://localhost:1", &[]).await.is_ok());
     }
 }

@@ -16,25 +16,11 @@ fn defaults_are_what_the_documentation_says() {
     assert_eq!(config.jwks_uri, None);
     assert_eq!(
         config.algorithms,
-        [
-            Algorithm::RS256,
-            Algorithm::ES256,
-            Algorithm::EdDSA,
-            Algorithm::PS256
-        ]
+        [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256]
     );
     assert_eq!(config.token_types, ["at+jwt", "JWT"]);
-    assert_eq!(
-        (config.clock_skew_seconds, config.max_token_lifetime_seconds),
-        (30, 86_400)
-    );
-    assert_eq!(
-        (
-            config.unknown_kid_cooldown_seconds,
-            config.max_stale_seconds
-        ),
-        (60, 86_400)
-    );
+    assert_eq!((config.clock_skew_seconds, config.max_token_lifetime_seconds), (30, 86_400));
+    assert_eq!((config.unknown_kid_cooldown_seconds, config.max_stale_seconds), (60, 86_400));
     assert!(config.danger_allowed_hosts.is_empty());
 }
 
@@ -78,34 +64,19 @@ async fn a_wrong_value_is_named() {
         ("algorithms", json!({"algorithms": []})),
         ("clock_skew_seconds", json!({"clock_skew_seconds": 61})),
         ("token_types", json!({"token_types": []})),
-        (
-            "token_types",
-            json!({"token_types": ["at+jwt", "Application/Logout+JWT"]}),
-        ),
+        ("token_types", json!({"token_types": ["at+jwt", "Application/Logout+JWT"]})),
         ("token_types", json!({"token_types": ["dpop+jwt"]})),
-        (
-            "max_token_lifetime_seconds",
-            json!({"max_token_lifetime_seconds": 0}),
-        ),
-        (
-            "unknown_kid_cooldown_seconds",
-            json!({"unknown_kid_cooldown_seconds": 0}),
-        ),
+        ("max_token_lifetime_seconds", json!({"max_token_lifetime_seconds": 0})),
+        ("unknown_kid_cooldown_seconds", json!({"unknown_kid_cooldown_seconds": 0})),
         ("max_stale_seconds", json!({"max_stale_seconds": 0})),
-        (
-            "danger_allowed_hosts",
-            json!({"danger_allowed_hosts": ["https://idp.internal"]}),
-        ),
+        ("danger_allowed_hosts", json!({"danger_allowed_hosts": ["https://idp.internal"]})),
     ];
     for (name, change) in cases {
         let config = serde_json::from_value(changed(right(), change.clone())).unwrap();
         match Verifier::start(config) {
             Err(IdentityConfigError::Field { field, problem }) => {
                 assert_eq!(field, name, "{change}");
-                assert!(
-                    problem.len() > 20,
-                    "{change}: `{problem}` does not tell what to do"
-                );
+                assert!(problem.len() > 20, "{change}: `{problem}` does not tell what to do");
             }
             other => panic!("{change} gave {other:?}"),
         }

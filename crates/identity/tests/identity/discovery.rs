@@ -21,19 +21,12 @@ async fn refused(id: &str, reply: impl Fn(&Provider) -> Reply) -> String {
     assert_eq!(provider.key_requests(), 0, "{id}: no key of it is fetched");
     let token = signer.token(&claims(&provider.issuer));
     let rejection = verifier.verify(&token).await.expect_err(id);
-    assert_eq!(
-        rejection.cause(),
-        "no key of the provider is known yet",
-        "{id}"
-    );
+    assert_eq!(rejection.cause(), "no key of the provider is known yet", "{id}");
     reason
 }
 
 async fn refused_document(id: &str, change: Value) -> String {
-    refused(id, |provider| {
-        Reply::json(changed(provider.document(), change.clone()))
-    })
-    .await
+    refused(id, |provider| Reply::json(changed(provider.document(), change.clone()))).await
 }
 
 #[tokio::test]
@@ -49,10 +42,7 @@ async fn d1_the_issuer_must_be_the_configured_one() {
     ] {
         let reason = refused_document("D1, OIDC-1", json!({"issuer": issuer})).await;
         assert!(reason.contains("byte for byte"), "D1: {reason}");
-        assert!(
-            !reason.contains("evil"),
-            "D1: the document's text is not repeated"
-        );
+        assert!(!reason.contains("evil"), "D1: the document's text is not repeated");
     }
 }
 
@@ -63,29 +53,15 @@ async fn d2_keys_elsewhere_need_the_operators_word() {
     elsewhere.publish(&[signer.jwk()]);
     let uri = format!("{}{KEYS}", elsewhere.issuer);
     let reason = refused_document("D2", json!({"jwks_uri": uri})).await;
-    assert!(
-        reason.contains("identity.jwks_uri"),
-        "D2 tells the way out: {reason}"
-    );
+    assert!(reason.contains("identity.jwks_uri"), "D2 tells the way out: {reason}");
     assert_eq!(elsewhere.requests().len(), 0, "D2");
 
     let provider = Provider::start().await;
-    provider.reply(
-        DISCOVERY,
-        Reply::json(changed(provider.document(), json!({"jwks_uri": uri}))),
-    );
-    for word in [
-        json!({"jwks_uri": uri}),
-        json!({"danger_allowed_hosts": ["127.0.0.1"]}),
-    ] {
+    provider.reply(DISCOVERY, Reply::json(changed(provider.document(), json!({"jwks_uri": uri}))));
+    for word in [json!({"jwks_uri": uri}), json!({"danger_allowed_hosts": ["127.0.0.1"]})] {
         let verifier = Verifier::start(config(&provider.issuer, word)).unwrap();
         until_ready(&verifier).await;
-        assert!(
-            verifier
-                .verify(&signer.token(&claims(&provider.issuer)))
-                .await
-                .is_ok()
-        );
+        assert!(verifier.verify(&signer.token(&claims(&provider.issuer))).await.is_ok());
     }
 }
 
@@ -121,10 +97,7 @@ async fn d3_k12_the_jwks_uri_must_be_a_web_address_that_may_be_reached() {
         "https://idp.example/\r\nHost: x",
     ] {
         let reason = refused_document("K12, D2, D3, 8725-8", json!({"jwks_uri": uri})).await;
-        assert!(
-            reason.contains("document is not usable"),
-            "K12 {uri}: {reason}"
-        );
+        assert!(reason.contains("document is not usable"), "K12 {uri}: {reason}");
     }
 }
 
@@ -144,16 +117,10 @@ async fn d4_d5_documents_that_are_not_one_clear_object() {
         Reply::with("200 OK", html, provider.document())
     });
     assert!(page.await.contains("web page"), "D5");
-    for status in [
-        "404 Not Found",
-        "500 Internal Server Error",
-        "204 No Content",
-        "206 Partial Content",
-    ] {
-        let reason = refused(status, |provider| {
-            Reply::with(status, "", provider.document())
-        })
-        .await;
+    for status in
+        ["404 Not Found", "500 Internal Server Error", "204 No Content", "206 Partial Content"]
+    {
+        let reason = refused(status, |provider| Reply::with(status, "", provider.document())).await;
         assert!(reason.contains("has status"), "{status}: {reason}");
     }
 }
@@ -161,11 +128,8 @@ async fn d4_d5_documents_that_are_not_one_clear_object() {
 #[tokio::test]
 async fn d6_k11_redirects_are_never_followed() {
     let bait = Provider::start().await;
-    for target in [
-        format!("{}/", bait.issuer),
-        "http://169.254.169.254/".into(),
-        DISCOVERY.into(),
-    ] {
+    for target in [format!("{}/", bait.issuer), "http://169.254.169.254/".into(), DISCOVERY.into()]
+    {
         let reason = refused("D6, K11", |_| Reply::redirect(&target)).await;
         assert!(reason.contains("redirect"), "D6 {target}: {reason}");
     }
@@ -186,15 +150,8 @@ async fn d8_d9_other_members_change_nothing() {
     until_ready(&verifier).await;
     let token = |signer: &Signer| signer.token(&claims(&provider.issuer));
     assert!(verifier.verify(&token(&signer)).await.is_ok());
-    let outcome = verifier
-        .verify(&token(&signer.with_algorithm("RS512")))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        outcome.cause(),
-        "alg is not one of the allowed algorithms",
-        "D8"
-    );
+    let outcome = verifier.verify(&token(&signer.with_algorithm("RS512"))).await.unwrap_err();
+    assert_eq!(outcome.cause(), "alg is not one of the allowed algorithms", "D8");
 }
 
 #[tokio::test]
@@ -204,18 +161,9 @@ async fn k3_k4_k11_a_bad_key_endpoint_takes_nothing_away() {
     };
     let bait = Provider::start().await;
     let mut replies = vec![
-        (
-            "K3 page",
-            Reply::with("200 OK", "Content-Type: text/html\r\n", r#"{"keys":[]}"#),
-        ),
-        (
-            "K3 compressed",
-            Reply::with("200 OK", "Content-Encoding: gzip\r\n", "\u{1f}"),
-        ),
-        (
-            "K3 100 MB announced",
-            Reply::Raw(head("Content-Length: 100000000\r\n").into_bytes()),
-        ),
+        ("K3 page", Reply::with("200 OK", "Content-Type: text/html\r\n", r#"{"keys":[]}"#)),
+        ("K3 compressed", Reply::with("200 OK", "Content-Encoding: gzip\r\n", "\u{1f}")),
+        ("K3 100 MB announced", Reply::Raw(head("Content-Length: 100000000\r\n").into_bytes())),
         (
             "K3 endless",
             Reply::Endless {
@@ -232,28 +180,16 @@ async fn k3_k4_k11_a_bad_key_endpoint_takes_nothing_away() {
                 pause: Duration::from_millis(100),
             },
         ),
-        (
-            "K3 many",
-            Reply::json(json!({"keys": vec![json!({}); 1000]})),
-        ),
-        (
-            "K7 private only",
-            Reply::json(json!({"keys": [{"kty": "RSA", "kid": "k2", "d": "AQ"}]})),
-        ),
+        ("K3 many", Reply::json(json!({"keys": vec![json!({}); 1000]}))),
+        ("K7 private only", Reply::json(json!({"keys": [{"kty": "RSA", "kid": "k2", "d": "AQ"}]}))),
         ("K11", Reply::redirect(&format!("{}/keys", bait.issuer))),
         ("K11", Reply::redirect("http://169.254.169.254/")),
         ("hang-up", Reply::Hangup),
         ("error", Reply::with("503 Service Unavailable", "", "")),
     ];
-    for body in [
-        r#"{"keys":[]}"#,
-        "{}",
-        "null",
-        r#"{"keys":{}}"#,
-        r#"{"keys":[],"keys":[]}"#,
-        "<html>",
-        "",
-    ] {
+    for body in
+        [r#"{"keys":[]}"#, "{}", "null", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, "<html>", ""]
+    {
         replies.push(("K4, K16", Reply::json(body)));
     }
     let unharmed = replies.into_iter().map(async |(id, reply)| {
@@ -265,11 +201,7 @@ async fn k3_k4_k11_a_bad_key_endpoint_takes_nothing_away() {
             "kid names no key that is known",
             "{id}"
         );
-        assert_eq!(
-            world.provider.key_requests(),
-            2,
-            "{id}: the bad answer was fetched"
-        );
+        assert_eq!(world.provider.key_requests(), 2, "{id}: the bad answer was fetched");
         assert!(world.verify(&world.token()).await.is_ok(), "{id}: KEEP");
         assert_eq!(world.verifier.readiness(), Ok(()), "{id}: KEEP");
     });

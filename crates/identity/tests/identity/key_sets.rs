@@ -57,138 +57,60 @@ fn a_key_that_cannot_be_trusted_is_left_out_alone() {
         ("K5", with(&rsa, json!({"kid": "a b"})), nameless),
         ("missing kid", without(&rsa, "kid"), nameless),
         ("K5", without(&rsa, "n"), "a number of the key is missing"),
-        (
-            "K5",
-            with(&rsa, json!({"n": "AQ=="})),
-            "a number of the key is not base64url",
-        ),
+        ("K5", with(&rsa, json!({"n": "AQ=="})), "a number of the key is not base64url"),
         ("K5", with(&rsa, json!({"n": 65537})), mistyped),
-        (
-            "K6",
-            json!({"kty": "oct", "kid": "bad", "k": "AAAA", "alg": "HS256"}),
-            symmetric,
-        ),
+        ("K6", json!({"kty": "oct", "kid": "bad", "k": "AAAA", "alg": "HS256"}), symmetric),
         ("K6 disguised", with(&rsa, json!({"k": "AAAA"})), symmetric),
         ("K7", with(&rsa, json!({"d": "AQAB"})), private),
         ("K7", with(&rsa, json!({"p": "AQAB"})), private),
         ("K7", with(&ec, json!({"d": "AQAB"})), private),
         ("K7", with(&ed, json!({"d": null})), private),
         ("K8 512 bits", with(&rsa, json!({"n": modulus(512)})), size),
-        (
-            "K8 1024 bits",
-            with(&rsa, json!({"n": modulus(1024)})),
-            size,
-        ),
+        ("K8 1024 bits", with(&rsa, json!({"n": modulus(1024)})), size),
         (
             "K8 padded 1024 bits",
-            with(
-                &rsa,
-                json!({"n": base64url([vec![0; 128], vec![255; 128]].concat())}),
-            ),
+            with(&rsa, json!({"n": base64url([vec![0; 128], vec![255; 128]].concat())})),
             size,
         ),
-        (
-            "K8 2040 bits",
-            with(&rsa, json!({"n": modulus(2040)})),
-            size,
-        ),
-        (
-            "K8 16384 bits",
-            with(&rsa, json!({"n": modulus(16_384)})),
-            size,
-        ),
+        ("K8 2040 bits", with(&rsa, json!({"n": modulus(2040)})), size),
+        ("K8 16384 bits", with(&rsa, json!({"n": modulus(16_384)})), size),
         ("K8 empty", with(&rsa, json!({"n": ""})), size),
         ("K8 e = 1", with(&rsa, json!({"e": "AQ"})), exponent),
-        (
-            "K8 e = 0001",
-            with(&rsa, json!({"e": base64url([0, 0, 0, 1])})),
-            exponent,
-        ),
-        (
-            "K8 e even",
-            with(&rsa, json!({"e": base64url([1, 0, 0])})),
-            exponent,
-        ),
+        ("K8 e = 0001", with(&rsa, json!({"e": base64url([0, 0, 0, 1])})), exponent),
+        ("K8 e even", with(&rsa, json!({"e": base64url([1, 0, 0])})), exponent),
         ("K8 e empty", with(&rsa, json!({"e": ""})), exponent),
-        (
-            "K8 e long",
-            with(&rsa, json!({"e": base64url([1, 0, 0, 0, 1])})),
-            exponent,
-        ),
+        ("K8 e long", with(&rsa, json!({"e": base64url([1, 0, 0, 0, 1])})), exponent),
         (
             "K8 even",
-            with(
-                &rsa,
-                json!({"n": base64url([vec![0x80; 255], vec![0]].concat())}),
-            ),
+            with(&rsa, json!({"n": base64url([vec![0x80; 255], vec![0]].concat())})),
             factored,
         ),
         ("K8 ROCA", with(&rsa, json!({"n": roca()})), factored),
         ("K9 enc", with(&rsa, json!({"use": "enc"})), unused),
-        (
-            "SPF-3 jwt-svid",
-            with(&rsa, json!({"use": "jwt-svid"})),
-            unused,
-        ),
+        ("SPF-3 jwt-svid", with(&rsa, json!({"use": "jwt-svid"})), unused),
         ("K9 use", with(&rsa, json!({"use": ["sig"]})), mistyped),
-        (
-            "K9 key_ops",
-            with(&rsa, json!({"key_ops": ["encrypt"]})),
-            operations,
-        ),
+        ("K9 key_ops", with(&rsa, json!({"key_ops": ["encrypt"]})), operations),
         ("K9 key_ops", with(&rsa, json!({"key_ops": []})), operations),
-        (
-            "K9 key_ops",
-            with(&rsa, json!({"key_ops": "verify"})),
-            operations,
-        ),
+        ("K9 key_ops", with(&rsa, json!({"key_ops": "verify"})), operations),
         ("K9 alg", with(&rsa, json!({"alg": "ES256"})), misfit),
-        (
-            "K9 alg",
-            with(&rsa, json!({"alg": "RSA-OAEP"})),
-            unsupported,
-        ),
+        ("K9 alg", with(&rsa, json!({"alg": "RSA-OAEP"})), unsupported),
         ("K9 alg", with(&rsa, json!({"alg": "HS256"})), unsupported),
         ("K9 alg", with(&rsa, json!({"alg": "none"})), unsupported),
         ("K9 alg", with(&ec, json!({"alg": "RS256"})), misfit),
         ("K9 alg", with(&ec, json!({"alg": "ES384"})), misfit),
         ("K9 alg", with(&ed, json!({"alg": "ES256"})), misfit),
         ("K9 crv", with(&ec, json!({"crv": "P-384"})), length),
-        (
-            "K9 crv",
-            with(&ec, json!({"crv": "P-521"})),
-            "kty or crv is not supported",
-        ),
-        (
-            "K9 crv",
-            with(&ec, json!({"crv": "secp256k1"})),
-            "kty or crv is not supported",
-        ),
-        (
-            "K9 crv",
-            with(&ed, json!({"crv": "Ed448"})),
-            "kty or crv is not supported",
-        ),
-        (
-            "K9 crv",
-            with(&ed, json!({"crv": "X25519"})),
-            "kty or crv is not supported",
-        ),
-        (
-            "K9 kty",
-            with(&ec, json!({"kty": "OKP"})),
-            "kty or crv is not supported",
-        ),
+        ("K9 crv", with(&ec, json!({"crv": "P-521"})), "kty or crv is not supported"),
+        ("K9 crv", with(&ec, json!({"crv": "secp256k1"})), "kty or crv is not supported"),
+        ("K9 crv", with(&ed, json!({"crv": "Ed448"})), "kty or crv is not supported"),
+        ("K9 crv", with(&ed, json!({"crv": "X25519"})), "kty or crv is not supported"),
+        ("K9 kty", with(&ec, json!({"kty": "OKP"})), "kty or crv is not supported"),
         (
             "off the curve",
             with(&ec, json!({"x": base64url([1; 32])})),
             "the point does not lie on the curve",
         ),
-        (
-            "short point",
-            with(&ec, json!({"y": base64url([1; 31])})),
-            length,
-        ),
+        ("short point", with(&ec, json!({"y": base64url([1; 31])})), length),
         (
             "short key",
             with(&ed, json!({"x": base64url([1; 31])})),
@@ -196,23 +118,12 @@ fn a_key_that_cannot_be_trusted_is_left_out_alone() {
         ),
     ];
     for (id, bad, reason) in cases {
-        for (keys, position) in [
-            ([bad.clone(), good.jwk()], 0),
-            ([good.jwk(), bad.clone()], 1),
-        ] {
+        for (keys, position) in [([bad.clone(), good.jwk()], 0), ([good.jwk(), bad.clone()], 1)] {
             let (keys, ignored) = KeySet::from_jwks(set(&keys).as_bytes()).expect(id);
             assert_eq!(keys.len(), 1, "{id}: {bad}");
-            assert_eq!(
-                verify(&good, &keys),
-                Ok(()),
-                "{id}: the good key is not harmed"
-            );
+            assert_eq!(verify(&good, &keys), Ok(()), "{id}: the good key is not harmed");
             assert_eq!(ignored.len(), 1, "{id}");
-            assert_eq!(
-                (ignored[0].reason, ignored[0].position),
-                (reason, position),
-                "{id}"
-            );
+            assert_eq!((ignored[0].reason, ignored[0].position), (reason, position), "{id}");
             assert_eq!(ignored[0].private, reason == private, "{id}");
         }
     }
@@ -228,21 +139,13 @@ fn roca() -> String {
 #[test]
 fn keys_without_optional_members_are_used() {
     for signer in [Signer::rsa("k"), Signer::p256("k"), Signer::ed25519("k")] {
-        for change in [
-            json!({"key_ops": ["verify"]}),
-            json!({"key_ops": ["sign", "verify"], "x5t": 1}),
-        ] {
+        for change in
+            [json!({"key_ops": ["verify"]}), json!({"key_ops": ["sign", "verify"], "x5t": 1})]
+        {
             let mut jwk = changed(signer.jwk(), change);
-            jwk.as_object_mut()
-                .unwrap()
-                .retain(|name, _| name != "alg" && name != "use");
+            jwk.as_object_mut().unwrap().retain(|name, _| name != "alg" && name != "use");
             let (keys, ignored) = KeySet::from_jwks(set(&[jwk]).as_bytes()).unwrap();
-            assert_eq!(
-                (verify(&signer, &keys), ignored),
-                (Ok(()), vec![]),
-                "{}",
-                signer.algorithm
-            );
+            assert_eq!((verify(&signer, &keys), ignored), (Ok(()), vec![]), "{}", signer.algorithm);
         }
     }
 }
@@ -253,11 +156,7 @@ fn a_key_serves_its_own_algorithm_only() {
     let (keys, _) = KeySet::from_jwks(set(&[as_pss.jwk()]).as_bytes()).unwrap();
     assert_eq!(verify(&as_pss, &keys), Ok(()));
     let mismatch = verify(&Signer::rsa("k"), &keys).unwrap_err();
-    assert_eq!(
-        mismatch.cause(),
-        "the key is for another algorithm than alg says",
-        "8725-2"
-    );
+    assert_eq!(mismatch.cause(), "the key is for another algorithm than alg says", "8725-2");
 }
 
 #[test]
@@ -279,11 +178,7 @@ fn two_keys_of_one_name_are_both_ignored() {
         assert_eq!(verify(&other, &keys), Ok(()), "K10");
     }
     let (keys, ignored) = KeySet::from_jwks(set(&[ours.jwk(), ours.jwk()]).as_bytes()).unwrap();
-    assert_eq!(
-        (verify(&ours, &keys), ignored),
-        (Ok(()), vec![]),
-        "the same key twice is one key"
-    );
+    assert_eq!((verify(&ours, &keys), ignored), (Ok(()), vec![]), "the same key twice is one key");
 }
 
 #[test]
@@ -293,23 +188,12 @@ fn a_document_that_cannot_be_trusted_gives_no_keys() {
     for text in [
         format!(r#"{{"keys":[{key}],"keys":[]}}"#),
         format!(r#"{{"keys":[],"\u006beys":[{key}]}}"#),
-        format!(
-            r#"{{"keys":[{}]}}"#,
-            key.replacen('{', r#"{"kty":"RSA","#, 1)
-        ),
+        format!(r#"{{"keys":[{}]}}"#, key.replacen('{', r#"{"kty":"RSA","#, 1)),
     ] {
-        assert_eq!(
-            error(&text),
-            Some(KeySetError::Malformed("it has a duplicate member")),
-            "K16"
-        );
+        assert_eq!(error(&text), Some(KeySetError::Malformed("it has a duplicate member")), "K16");
     }
     for text in ["", "{", "<html>", "\u{feff}{\"keys\":[]}", "{\"keys\":[]}x"] {
-        assert_eq!(
-            error(text),
-            Some(KeySetError::Malformed("it is not JSON")),
-            "K3 {text}"
-        );
+        assert_eq!(error(text), Some(KeySetError::Malformed("it is not JSON")), "K3 {text}");
     }
     for text in ["null", "[]", "7", "\"keys\""] {
         assert_eq!(
@@ -319,37 +203,13 @@ fn a_document_that_cannot_be_trusted_gives_no_keys() {
         );
     }
     for text in ["{}", r#"{"keys":{}}"#, r#"{"keys":null}"#, r#"{"key":[]}"#] {
-        assert_eq!(
-            error(text),
-            Some(KeySetError::Malformed("it has no list `keys`")),
-            "K4 {text}"
-        );
+        assert_eq!(error(text), Some(KeySetError::Malformed("it has no list `keys`")), "K4 {text}");
     }
-    let nested = format!(
-        r#"{{"keys":{}{}}}"#,
-        "[".repeat(100_000),
-        "]".repeat(100_000)
-    );
-    assert_eq!(
-        error(&nested),
-        Some(KeySetError::Malformed("it is nested too deeply")),
-        "K3"
-    );
-    assert_eq!(
-        error(&set(&vec![json!({}); 101])),
-        Some(KeySetError::TooManyKeys),
-        "K3"
-    );
-    assert_eq!(
-        error(&set(&vec![json!({}); 100_000])),
-        Some(KeySetError::TooManyKeys),
-        "K3"
-    );
-    assert_eq!(
-        error(&" ".repeat(512 * 1024 + 1)),
-        Some(KeySetError::TooLong),
-        "K3"
-    );
+    let nested = format!(r#"{{"keys":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(error(&nested), Some(KeySetError::Malformed("it is nested too deeply")), "K3");
+    assert_eq!(error(&set(&vec![json!({}); 101])), Some(KeySetError::TooManyKeys), "K3");
+    assert_eq!(error(&set(&vec![json!({}); 100_000])), Some(KeySetError::TooManyKeys), "K3");
+    assert_eq!(error(&" ".repeat(512 * 1024 + 1)), Some(KeySetError::TooLong), "K3");
     let (keys, _) = KeySet::from_jwks(br#"{"keys":[]}"#).unwrap();
     assert!(keys.is_empty());
 }
@@ -360,19 +220,8 @@ fn only_one_public_key_comes_from_pem() {
     let private = pem.replace("PUBLIC KEY", "PRIVATE KEY");
     let certificate = pem.replace("PUBLIC KEY", "CERTIFICATE");
     let damaged = pem.replace("MII", "MIJ");
-    for text in [
-        "",
-        "key",
-        &private,
-        &certificate,
-        &damaged,
-        &format!("{pem}{pem}"),
-        "\u{0}",
-    ] {
-        assert!(
-            matches!(KeySet::from_pem(text.as_bytes()), Err(KeySetError::Pem(_))),
-            "{text}"
-        );
+    for text in ["", "key", &private, &certificate, &damaged, &format!("{pem}{pem}"), "\u{0}"] {
+        assert!(matches!(KeySet::from_pem(text.as_bytes()), Err(KeySetError::Pem(_))), "{text}");
     }
     assert!(KeySet::from_pem(&[0xff]).is_err());
 }

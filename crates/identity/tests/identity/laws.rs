@@ -17,9 +17,7 @@ const NOW: i64 = 1_800_000_000;
 
 static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::ed25519("k1"));
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
-    KeySet::from_jwks(json!({"keys": [SIGNER.jwk()]}).to_string().as_bytes())
-        .unwrap()
-        .0
+    KeySet::from_jwks(json!({"keys": [SIGNER.jwk()]}).to_string().as_bytes()).unwrap().0
 });
 static TOKEN: LazyLock<String> = LazyLock::new(|| SIGNER.token(&right_claims()));
 
@@ -39,19 +37,11 @@ fn a_token_with_any_other_byte_never_verifies() {
     assert!(verify(&TOKEN).is_some());
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ {";
     for position in 0..TOKEN.len() {
-        for byte in alphabet
-            .iter()
-            .filter(|byte| **byte != TOKEN.as_bytes()[position])
-        {
+        for byte in alphabet.iter().filter(|byte| **byte != TOKEN.as_bytes()[position]) {
             let mut mutated = TOKEN.clone().into_bytes();
             mutated[position] = *byte;
             let mutated = String::from_utf8(mutated).unwrap();
-            assert_eq!(
-                verify(&mutated),
-                None,
-                "byte {position} changed to {}",
-                *byte as char
-            );
+            assert_eq!(verify(&mutated), None, "byte {position} changed to {}", *byte as char);
         }
     }
 }
@@ -87,9 +77,7 @@ fn member(right: Vec<Value>, wrong: Vec<Value>) -> impl Strategy<Value = Option<
 }
 
 fn times() -> Vec<Value> {
-    let near = [
-        -86_500, -700, -31, -30, -29, 0, 29, 30, 31, 600, 86_400, 86_401,
-    ];
+    let near = [-86_500, -700, -31, -30, -29, 0, 29, 30, 31, 600, 86_400, 86_401];
     let mut times: Vec<Value> = near.iter().map(|offset| json!(NOW + offset)).collect();
     times.extend([
         json!(0),
@@ -104,10 +92,7 @@ fn times() -> Vec<Value> {
 }
 
 fn object(members: Vec<(&str, Option<Value>)>) -> Value {
-    members
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
+    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn any_header() -> impl Strategy<Value = Value> {
@@ -149,22 +134,20 @@ fn any_claims() -> impl Strategy<Value = Value> {
             1 => select(vec!["nonce", "cnf", "events", "at_hash", "department"]).prop_map(Some),
         ],
     )
-        .prop_map(
-            |(issuer, audience, subject, expires, issued, not_before, extra)| {
-                let mut claims = object(vec![
-                    ("iss", issuer),
-                    ("aud", audience),
-                    ("sub", subject),
-                    ("exp", expires),
-                    ("iat", issued),
-                    ("nbf", not_before),
-                ]);
-                if let Some(extra) = extra {
-                    claims[extra] = json!("x");
-                }
-                claims
-            },
-        )
+        .prop_map(|(issuer, audience, subject, expires, issued, not_before, extra)| {
+            let mut claims = object(vec![
+                ("iss", issuer),
+                ("aud", audience),
+                ("sub", subject),
+                ("exp", expires),
+                ("iat", issued),
+                ("nbf", not_before),
+            ]);
+            if let Some(extra) = extra {
+                claims[extra] = json!("x");
+            }
+            claims
+        })
 }
 
 /// The conditions under which a token may be accepted, told apart from the code that checks them.
@@ -178,41 +161,27 @@ fn may_be_accepted(header: &Value, claims: &Value) -> bool {
     };
     header["alg"] == "EdDSA"
         && header["kid"] == "k1"
-        && header["typ"]
-            .as_str()
-            .is_some_and(|kind| kind.to_lowercase().ends_with("at+jwt"))
-        && absent(
-            header,
-            &["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "cty"],
-        )
+        && header["typ"].as_str().is_some_and(|kind| kind.to_lowercase().ends_with("at+jwt"))
+        && absent(header, &["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "cty"])
         && absent(claims, &["nonce", "cnf", "events", "at_hash"])
         && claims["iss"] == ISSUER
         && names_us
         && claims["sub"] == "alice"
-        && time("exp")
-            .zip(time("iat"))
-            .is_some_and(|(expires, issued)| {
-                NOW < expires.saturating_add(30)
-                    && issued <= NOW + 30
-                    && i128::from(expires) - i128::from(issued) <= 86_400
-            })
+        && time("exp").zip(time("iat")).is_some_and(|(expires, issued)| {
+            NOW < expires.saturating_add(30)
+                && issued <= NOW + 30
+                && i128::from(expires) - i128::from(issued) <= 86_400
+        })
         && (claims.get("nbf").is_none() || time("nbf").is_some_and(|at| at <= NOW + 30))
 }
 
 #[test]
 fn exactly_the_tokens_that_meet_every_condition_are_accepted() {
     let (accepted, refused) = (Cell::new(0), Cell::new(0));
-    let mut runner = TestRunner::new(Config {
-        cases: 4000,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: 4000, ..Config::default() });
     let law = |(header, claims): (Value, Value)| {
         let payload = verify(&SIGNER.sign(header.to_string(), claims.to_string()));
-        let counter = if payload.is_some() {
-            &accepted
-        } else {
-            &refused
-        };
+        let counter = if payload.is_some() { &accepted } else { &refused };
         counter.set(counter.get() + 1);
         prop_assert_eq!(
             payload.is_some(),
@@ -225,8 +194,5 @@ fn exactly_the_tokens_that_meet_every_condition_are_accepted() {
         Ok(())
     };
     runner.run(&(any_header(), any_claims()), law).unwrap();
-    assert!(
-        accepted.get() > 100 && refused.get() > 100,
-        "{accepted:?} {refused:?}"
-    );
+    assert!(accepted.get() > 100 && refused.get() > 100, "{accepted:?} {refused:?}");
 }

@@ -46,9 +46,7 @@ async fn l2_the_log_tells_of_bad_keys_and_never_of_tokens() {
         world.token(),
         Signer::attacker("k1").token(&world.claims()),
         Signer::attacker("unknown-key").token(&world.claims()),
-        world
-            .signer
-            .token(&changed(world.claims(), json!({"aud": "other", "iss": 1}))),
+        world.signer.token(&changed(world.claims(), json!({"aud": "other", "iss": 1}))),
         "not.a.token".to_owned(),
     ];
     for token in &tokens {
@@ -59,26 +57,12 @@ async fn l2_the_log_tells_of_bad_keys_and_never_of_tokens() {
         }
     }
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let line = |wanted: &str| {
-        text.lines()
-            .find(|line| line.contains(wanted))
-            .unwrap_or_default()
-    };
-    assert!(
-        line("publishes a private key").contains("ERROR"),
-        "K7: {text}"
-    );
+    let line = |wanted: &str| text.lines().find(|line| line.contains(wanted)).unwrap_or_default();
+    assert!(line("publishes a private key").contains("ERROR"), "K7: {text}");
     assert!(line("symmetric").contains("WARN"), "K6: {text}");
     assert!(!text.contains(secret), "a private key is in the log");
-    assert!(
-        !text.contains("unknown-key"),
-        "a header's text is in the log"
-    );
-    for segment in tokens
-        .iter()
-        .flat_map(|token| token.split('.'))
-        .filter(|s| s.len() > 8)
-    {
+    assert!(!text.contains("unknown-key"), "a header's text is in the log");
+    for segment in tokens.iter().flat_map(|token| token.split('.')).filter(|s| s.len() > 8) {
         assert!(!text.contains(segment), "L2: a token is in the log");
     }
 }

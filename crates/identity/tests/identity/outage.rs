@@ -19,21 +19,10 @@ async fn k14_a_rotated_key_works_after_one_fetch_and_a_withdrawn_one_no_more() {
     let new = Signer::p256("k2");
     let token = new.token(&world.claims());
     world.provider.publish(&[new.jwk()]);
-    assert!(
-        world.verify(&old).await.is_ok(),
-        "known keys cause no fetch"
-    );
+    assert!(world.verify(&old).await.is_ok(), "known keys cause no fetch");
     assert!(world.verify(&token).await.is_ok(), "K14, OIDC-3");
-    assert_eq!(
-        world.provider.key_requests(),
-        2,
-        "K14: the first fetch and one more"
-    );
-    assert_eq!(
-        world.verify(&old).await.unwrap_err().cause(),
-        UNKNOWN,
-        "K14: withdrawn"
-    );
+    assert_eq!(world.provider.key_requests(), 2, "K14: the first fetch and one more");
+    assert_eq!(world.verify(&old).await.unwrap_err().cause(), UNKNOWN, "K14: withdrawn");
 }
 
 #[tokio::test]
@@ -43,17 +32,10 @@ async fn k14_the_background_refresh_drops_a_withdrawn_key() {
     world.provider.publish(&[Signer::p256("k2").jwk()]);
     let since = Instant::now();
     while world.verify(&old).await.is_ok() {
-        assert!(
-            since.elapsed() < Duration::from_secs(5),
-            "a withdrawn key lives on"
-        );
+        assert!(since.elapsed() < Duration::from_secs(5), "a withdrawn key lives on");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(
-        world.verify(&old).await.unwrap_err().cause(),
-        UNKNOWN,
-        "not stale but withdrawn"
-    );
+    assert_eq!(world.verify(&old).await.unwrap_err().cause(), UNKNOWN, "not stale but withdrawn");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,18 +43,10 @@ async fn k13_a_flood_of_unknown_keys_causes_one_fetch_and_delays_nobody() {
     let world = World::start().await;
     let new = Signer::p256("new");
     let published = Reply::json(json!({"keys": [world.signer.jwk(), new.jwk()]}));
-    world
-        .provider
-        .reply(KEYS, published.late(Duration::from_secs(2)));
+    world.provider.reply(KEYS, published.late(Duration::from_secs(2)));
 
     let unknown: Vec<String> = (0..1000)
-        .map(|n| {
-            Signer {
-                key_id: format!("unknown-{n}"),
-                ..new.clone()
-            }
-            .token(&world.claims())
-        })
+        .map(|n| Signer { key_id: format!("unknown-{n}"), ..new.clone() }.token(&world.claims()))
         .collect();
     let token = new.token(&world.claims());
     let good = world.token();
@@ -86,20 +60,9 @@ async fn k13_a_flood_of_unknown_keys_causes_one_fetch_and_delays_nobody() {
         since.elapsed()
     };
     let (flood, waiting, delay) = tokio::join!(flood, waiting, meanwhile);
-    assert!(
-        flood
-            .iter()
-            .all(|outcome| outcome.as_ref().unwrap_err().cause() == UNKNOWN),
-        "K13"
-    );
-    assert!(
-        waiting.iter().all(Result::is_ok),
-        "those who wait share the outcome"
-    );
-    assert!(
-        delay < Duration::from_secs(1),
-        "K13: a known key waited {delay:?}"
-    );
+    assert!(flood.iter().all(|outcome| outcome.as_ref().unwrap_err().cause() == UNKNOWN), "K13");
+    assert!(waiting.iter().all(Result::is_ok), "those who wait share the outcome");
+    assert!(delay < Duration::from_secs(1), "K13: a known key waited {delay:?}");
     assert_eq!(world.provider.key_requests(), 2, "K13: single flight");
 
     for token in &unknown {
@@ -126,16 +89,11 @@ async fn a_caller_who_hangs_up_does_not_cancel_the_fetch() {
     let world = World::start().await;
     let new = Signer::p256("new");
     let published = Reply::json(json!({"keys": [new.jwk()]}));
-    world
-        .provider
-        .reply(KEYS, published.late(Duration::from_millis(200)));
+    world.provider.reply(KEYS, published.late(Duration::from_millis(200)));
     let token = new.token(&world.claims());
     let impatient = tokio::time::timeout(Duration::from_millis(50), world.verify(&token)).await;
     assert!(impatient.is_err(), "the fetch should still be under way");
-    assert!(
-        world.verify(&token).await.is_ok(),
-        "the cool-down was not used up for nothing"
-    );
+    assert!(world.verify(&token).await.is_ok(), "the cool-down was not used up for nothing");
     assert_eq!(world.provider.key_requests(), 2);
 }
 
@@ -148,22 +106,12 @@ async fn k1_a_provider_that_is_down_at_the_start_is_tried_until_it_works() {
     let verifier = Verifier::start(config(&provider.issuer, json!({}))).unwrap();
     let token = signer.token(&claims(&provider.issuer));
     let reason = first_failure(&verifier).await;
-    assert!(
-        reason.contains(&provider.issuer) && reason.contains("trying again"),
-        "K1: {reason}"
-    );
-    assert_eq!(
-        verifier.verify(&token).await.unwrap_err().to_string(),
-        "Invalid token",
-        "K1"
-    );
+    assert!(reason.contains(&provider.issuer) && reason.contains("trying again"), "K1: {reason}");
+    assert_eq!(verifier.verify(&token).await.unwrap_err().to_string(), "Invalid token", "K1");
 
     provider.reply(DISCOVERY, Reply::json(provider.document()));
     until_ready(&verifier).await;
-    assert!(
-        verifier.verify(&token).await.is_ok(),
-        "K1: recovered by itself"
-    );
+    assert!(verifier.verify(&token).await.is_ok(), "K1: recovered by itself");
 }
 
 #[tokio::test]
@@ -176,26 +124,14 @@ async fn k2_keys_survive_an_outage_until_they_are_too_old() {
     tokio::time::sleep(Duration::from_millis(1_800)).await;
     assert!(world.verify(&world.token()).await.is_ok(), "K2: KEEP");
     assert_eq!(world.verifier.readiness(), Ok(()), "K2: KEEP");
-    assert!(
-        world.provider.requests().len() > 2,
-        "K2: a refresh was tried meanwhile"
-    );
+    assert!(world.provider.requests().len() > 2, "K2: a refresh was tried meanwhile");
 
     tokio::time::sleep(Duration::from_millis(3_200).saturating_sub(fetched.elapsed())).await;
     let rejection = world.verify(&world.token()).await.unwrap_err();
-    assert_eq!(
-        rejection.cause(),
-        "the provider's keys are older than max_stale_seconds",
-        "K2"
-    );
-    assert!(
-        world.verifier.readiness().unwrap_err().contains("too old"),
-        "K2"
-    );
+    assert_eq!(rejection.cause(), "the provider's keys are older than max_stale_seconds", "K2");
+    assert!(world.verifier.readiness().unwrap_err().contains("too old"), "K2");
 
-    world
-        .provider
-        .reply(DISCOVERY, Reply::json(world.provider.document()));
+    world.provider.reply(DISCOVERY, Reply::json(world.provider.document()));
     world.provider.publish(&[world.signer.jwk()]);
     until_ready(&world.verifier).await;
     assert!(world.verify(&world.token()).await.is_ok(), "K2: back again");

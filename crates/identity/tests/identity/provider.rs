@@ -19,11 +19,7 @@ pub(crate) enum Reply {
     /// The same, after a while.
     Late(Duration, Vec<u8>),
     /// A head, then this piece again and again, with a pause between.
-    Endless {
-        head: String,
-        piece: Vec<u8>,
-        pause: Duration,
-    },
+    Endless { head: String, piece: Vec<u8>, pause: Duration },
     /// The connection is closed without an answer.
     Hangup,
 }
@@ -68,12 +64,7 @@ impl Provider {
         let replies = Arc::new(Mutex::new(HashMap::new()));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let server = tokio::spawn(serve(listener, Arc::clone(&replies), Arc::clone(&requests)));
-        let provider = Provider {
-            issuer,
-            replies,
-            requests,
-            server,
-        };
+        let provider = Provider { issuer, replies, requests, server };
         provider.reply(DISCOVERY, Reply::json(provider.document()));
         provider.publish(&[]);
         provider
@@ -99,10 +90,7 @@ impl Provider {
 
     /// How often the keys were asked for.
     pub(crate) fn key_requests(&self) -> usize {
-        self.requests()
-            .iter()
-            .filter(|target| *target == KEYS)
-            .count()
+        self.requests().iter().filter(|target| *target == KEYS).count()
     }
 }
 

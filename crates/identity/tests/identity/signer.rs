@@ -62,11 +62,7 @@ impl Signer {
     }
 
     fn new(key_id: &str, algorithm: &'static str, pair: Pair) -> Signer {
-        Signer {
-            key_id: key_id.to_owned(),
-            algorithm,
-            pair,
-        }
+        Signer { key_id: key_id.to_owned(), algorithm, pair }
     }
 
     pub(crate) fn with_algorithm(self, algorithm: &'static str) -> Signer {
@@ -108,15 +104,9 @@ impl Signer {
 
     pub(crate) fn pem(&self) -> String {
         let body = STANDARD.encode(self.der());
-        let lines: Vec<&str> = body
-            .as_bytes()
-            .chunks(64)
-            .map(|line| std::str::from_utf8(line).unwrap())
-            .collect();
-        format!(
-            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-            lines.join("\n")
-        )
+        let lines: Vec<&str> =
+            body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
     }
 
     pub(crate) fn header(&self) -> Value {
@@ -147,8 +137,7 @@ impl Signer {
                     _ => &RSA_PKCS1_SHA256,
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(padding, &random, message, &mut signature)
-                    .unwrap();
+                pair.sign(padding, &random, message, &mut signature).unwrap();
                 signature
             }
             Pair::Ec(pair, _) => pair.sign(&random, message).unwrap().as_ref().to_vec(),

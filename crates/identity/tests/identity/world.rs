@@ -30,11 +30,7 @@ impl World {
         provider.publish(&[signer.jwk()]);
         let verifier = Verifier::start(config(&provider.issuer, more)).unwrap();
         until_ready(&verifier).await;
-        World {
-            provider,
-            signer,
-            verifier,
-        }
+        World { provider, signer, verifier }
     }
 
     pub(crate) async fn verify(&self, token: &str) -> Result<Claims, Rejection> {
@@ -71,10 +67,7 @@ pub(crate) fn config(issuer: &str, more: Value) -> IdentityConfig {
 pub(crate) async fn until_ready(verifier: &Verifier) {
     let since = Instant::now();
     while let Err(reason) = verifier.readiness() {
-        assert!(
-            since.elapsed() < Duration::from_secs(10),
-            "never ready: {reason}"
-        );
+        assert!(since.elapsed() < Duration::from_secs(10), "never ready: {reason}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -10,14 +10,8 @@ use serde_json::{Value, json};
 
 /// Vectors marked valid that we refuse on purpose, and why.
 const STRICTER: [(u64, &str); 2] = [
-    (
-        346,
-        "the key says PS256, the header PS384: one key, one algorithm",
-    ),
-    (
-        350,
-        "the key says PS256, the header PS384: one key, one algorithm",
-    ),
+    (346, "the key says PS256, the header PS384: one key, one algorithm"),
+    (350, "the key says PS256, the header PS384: one key, one algorithm"),
 ];
 
 fn signature_holds(vector: &Value, keys: &KeySet) -> bool {
@@ -37,10 +31,7 @@ fn signature_holds(vector: &Value, keys: &KeySet) -> bool {
         ..Profile::access_token("https://idp.example", vec!["bailiwick".to_owned()])
     };
     let token = vector["jws"].as_str().unwrap();
-    jws::verify(token, &profile, keys, 0)
-        .unwrap_err()
-        .cause()
-        .starts_with("payload is not")
+    jws::verify(token, &profile, keys, 0).unwrap_err().cause().starts_with("payload is not")
 }
 
 #[test]
@@ -60,11 +51,7 @@ fn wycheproof_vectors_are_judged_right() {
             _ => None,
         };
         if let Some(reason) = unsupported {
-            println!(
-                "skipped {} vectors, {}...: {reason}",
-                tests.len(),
-                tests[0]["comment"]
-            );
+            println!("skipped {} vectors, {}...: {reason}", tests.len(), tests[0]["comment"]);
             skipped += tests.len();
             continue;
         }
@@ -74,19 +61,11 @@ fn wycheproof_vectors_are_judged_right() {
             let marked = vector["result"] == "valid";
             let stricter = STRICTER.iter().any(|(stricter, _)| *stricter == id);
             let holds = signature_holds(vector, &keys);
-            assert_eq!(
-                holds,
-                marked && !stricter,
-                "tcId {id}: {}",
-                vector["comment"]
-            );
+            assert_eq!(holds, marked && !stricter, "tcId {id}: {}", vector["comment"]);
             if holds { valid += 1 } else { invalid += 1 }
         }
     }
     println!("{valid} valid, {invalid} refused ({STRICTER:?} though valid), {skipped} skipped");
     assert_eq!(valid + invalid + skipped, 401);
-    assert!(
-        valid >= 25,
-        "the vectors must have been looked at: {valid} valid"
-    );
+    assert!(valid >= 25, "the vectors must have been looked at: {valid} valid");
 }

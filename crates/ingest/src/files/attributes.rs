@@ -17,9 +17,7 @@ const SIDECARS: [&str; 2] = ["meta.json", "meta.toml"];
 /// What the folders from the root down to the file's own say, the nearest strongest.
 pub(super) fn of_folders(root: &Path, file: &Path) -> Result<Map<String, Value>, Problem> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let outward = folder
-        .ancestors()
-        .take_while(|folder| folder.starts_with(root));
+    let outward = folder.ancestors().take_while(|folder| folder.starts_with(root));
     let inward: Vec<PathBuf> = outward.map(|folder| folder.join(FOLDER_WIDE)).collect();
     let mut metadata = Map::new();
     for described in inward.iter().rev() {
@@ -33,10 +31,7 @@ pub(super) fn of_folders(root: &Path, file: &Path) -> Result<Map<String, Value>,
 /// What the file's sidecar says, if it has one.
 pub(super) fn of_sidecar(file: &Path) -> Result<Map<String, Value>, Problem> {
     let [json, toml] = SIDECARS.map(|ending| beside(file, ending));
-    match (
-        json.symlink_metadata().is_ok(),
-        toml.symlink_metadata().is_ok(),
-    ) {
+    match (json.symlink_metadata().is_ok(), toml.symlink_metadata().is_ok()) {
         (true, true) => Err(Problem::broken("it has two sidecars; remove one")),
         (true, false) => from_json(&json).map_err(|cause| within(&json, &cause)),
         (false, true) => from_toml(&toml).map_err(|cause| within(&toml, &cause)),
@@ -52,9 +47,7 @@ pub(super) fn is_sidecar_of_something(path: &Path) -> bool {
 /// The file that this path describes, if it is named like a sidecar.
 pub(super) fn described_by(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
-    let described = SIDECARS
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending)?.strip_suffix('.'));
+    let described = SIDECARS.iter().find_map(|ending| name.strip_suffix(ending)?.strip_suffix('.'));
     Some(path.with_file_name(described.filter(|name| !name.is_empty())?))
 }
 
@@ -73,10 +66,7 @@ fn from_json(path: &Path) -> Result<Map<String, Value>, Problem> {
 fn from_toml(path: &Path) -> Result<Map<String, Value>, Problem> {
     let table: toml::Table =
         toml::from_str(&short(path)?).map_err(|e| Problem::broken(e.message()))?;
-    Ok(table
-        .into_iter()
-        .map(|(name, value)| (name, json(value)))
-        .collect())
+    Ok(table.into_iter().map(|(name, value)| (name, json(value))).collect())
 }
 
 /// TOML as JSON; a date becomes its text.
@@ -84,10 +74,9 @@ fn json(value: toml::Value) -> Value {
     match value {
         toml::Value::Datetime(date) => Value::String(date.to_string()),
         toml::Value::Array(values) => values.into_iter().map(json).collect(),
-        toml::Value::Table(table) => table
-            .into_iter()
-            .map(|(name, value)| (name, json(value)))
-            .collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(name, value)| (name, json(value))).collect()
+        }
         toml::Value::String(text) => text.into(),
         toml::Value::Integer(number) => number.into(),
         toml::Value::Float(number) => number.into(),

@@ -20,10 +20,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<String, Problem> {
         Some(_) => headings(&part(&mut archive, "word/styles.xml")?)?,
         None => HashMap::new(),
     };
-    let mut body = Body {
-        styles,
-        ..Body::default()
-    };
+    let mut body = Body { styles, ..Body::default() };
     body.read(&part(&mut archive, "word/document.xml")?)?;
     Ok(body.text)
 }
@@ -32,9 +29,7 @@ fn part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<String, P
     let file = archive.by_name(name).map_err(Problem::broken)?;
     let mut unpacked = Vec::new();
     // The size that the archive claims is not believed.
-    file.take(PART_BYTES + 1)
-        .read_to_end(&mut unpacked)
-        .map_err(Problem::broken)?;
+    file.take(PART_BYTES + 1).read_to_end(&mut unpacked).map_err(Problem::broken)?;
     if unpacked.len() as u64 > PART_BYTES {
         return Err(Problem::TooLarge(PART_BYTES));
     }
@@ -56,9 +51,7 @@ fn headings(xml: &str) -> Result<HashMap<String, usize>, Problem> {
                 let name = attribute(&tag, "w:val").unwrap_or_default().to_lowercase();
                 let level = match name.as_str() {
                     "title" => Some(1),
-                    name => name
-                        .strip_prefix("heading ")
-                        .and_then(|level| level.parse().ok()),
+                    name => name.strip_prefix("heading ").and_then(|level| level.parse().ok()),
                 };
                 if let (Some(style), Some(level)) = (style.take(), level) {
                     levels.insert(style, level);
@@ -71,10 +64,7 @@ fn headings(xml: &str) -> Result<HashMap<String, usize>, Problem> {
 
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
     let found = tag.try_get_attribute(name).ok()??;
-    found
-        .normalized_value(XmlVersion::Implicit1_0)
-        .ok()
-        .map(|value| value.into_owned())
+    found.normalized_value(XmlVersion::Implicit1_0).ok().map(|value| value.into_owned())
 }
 
 #[derive(Default)]

@@ -10,9 +10,7 @@ use super::Problem;
 /// stack cannot be caught.
 const MAX_DEPTH: usize = 512;
 
-const UNSEEN: [&str; 7] = [
-    "head", "script", "style", "noscript", "template", "svg", "iframe",
-];
+const UNSEEN: [&str; 7] = ["head", "script", "style", "noscript", "template", "svg", "iframe"];
 
 pub(super) fn read(html: &str) -> Result<String, Problem> {
     let converter = HtmlToMarkdown::builder().skip_tags(UNSEEN.to_vec()).build();
@@ -26,10 +24,7 @@ pub(super) fn read(html: &str) -> Result<String, Problem> {
 fn is_deeper_than(limit: usize, tree: &Rc<Node>) -> bool {
     let mut level = vec![Rc::clone(tree)];
     for _ in 0..limit {
-        level = level
-            .iter()
-            .flat_map(|node| node.children.borrow().clone())
-            .collect();
+        level = level.iter().flat_map(|node| node.children.borrow().clone()).collect();
     }
     !level.is_empty()
 }

@@ -15,20 +15,15 @@ pub(super) fn read(text: &str, schema: &Schema) -> Result<Vec<Draft>, Problem> {
     match records {
         Records::One(record) => Ok(vec![draft(DraftId::File, &record, schema)]),
         Records::Many(records) => {
-            let drafts = records
-                .iter()
-                .enumerate()
-                .map(|(place, record)| many(place, record, schema));
+            let drafts =
+                records.iter().enumerate().map(|(place, record)| many(place, record, schema));
             Ok(drafts.collect())
         }
     }
 }
 
 pub(super) fn read_lines(text: &str, schema: &Schema) -> Result<Vec<Draft>, Problem> {
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let drafts = lines.enumerate().map(|(place, (number, line))| {
         let record = serde_json::from_str(line)
             .map_err(|cause| Problem::broken(format!("line {}: {cause}", number + 1)))?;
@@ -45,9 +40,5 @@ fn many(place: usize, record: &Record, schema: &Schema) -> Draft {
 fn draft(id: DraftId, record: &Record, schema: &Schema) -> Draft {
     let mut metadata = record.details(schema);
     metadata.extend(record.attributes(schema));
-    Draft {
-        id,
-        metadata,
-        ..Draft::plain(record.text(schema))
-    }
+    Draft { id, metadata, ..Draft::plain(record.text(schema)) }
 }

@@ -17,9 +17,7 @@ pub(super) fn read(text: &str) -> Result<Draft, Problem> {
             None => {}
             Some(Value::String(id)) => draft.id = DraftId::Own(id),
             Some(_) => {
-                return Err(Problem::broken(
-                    "the `id` of its front matter is not a text",
-                ));
+                return Err(Problem::broken("the `id` of its front matter is not a text"));
             }
         }
     }

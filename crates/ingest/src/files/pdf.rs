@@ -18,15 +18,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<String, Problem> {
     let mut document = Document::load_mem(bytes).map_err(Problem::broken)?;
     if document.is_encrypted() {
         // Many files are encrypted with no password, only to forbid printing.
-        document
-            .decrypt("")
-            .map_err(|_| Problem::broken("it is protected by a password"))?;
+        document.decrypt("").map_err(|_| Problem::broken("it is protected by a password"))?;
     }
-    Bounds {
-        document: &document,
-        forms: 0,
-    }
-    .check()?;
+    Bounds { document: &document, forms: 0 }.check()?;
     let mut text = String::new();
     output_doc(&document, &mut PlainTextOutput::new(&mut text)).map_err(Problem::broken)?;
     Ok(text)
@@ -43,10 +37,7 @@ impl<'a> Bounds<'a> {
         let empty = Dictionary::new();
         for page in self.document.get_pages().into_values() {
             let resources = self.inherited(page)?.unwrap_or(&empty);
-            let content = self
-                .document
-                .get_page_content(page)
-                .map_err(Problem::broken)?;
+            let content = self.document.get_page_content(page).map_err(Problem::broken)?;
             self.drawn(&content, resources, 0)?;
         }
         Ok(())
@@ -75,17 +66,9 @@ impl<'a> Bounds<'a> {
         resources: &Dictionary,
         depth: usize,
     ) -> Result<(), Problem> {
-        let operations = Content::decode(content)
-            .map_err(Problem::broken)?
-            .operations;
-        for operation in operations
-            .iter()
-            .filter(|operation| operation.operator == "Do")
-        {
-            let name = operation
-                .operands
-                .first()
-                .and_then(|name| name.as_name().ok());
+        let operations = Content::decode(content).map_err(Problem::broken)?.operations;
+        for operation in operations.iter().filter(|operation| operation.operator == "Do") {
+            let name = operation.operands.first().and_then(|name| name.as_name().ok());
             let Some(form) = name.and_then(|name| self.form(resources, name)) else {
                 continue;
             };
@@ -93,12 +76,8 @@ impl<'a> Bounds<'a> {
             if depth == MAX_FORM_DEPTH || self.forms > MAX_FORMS {
                 return Err(Problem::broken("its forms are nested too deeply"));
             }
-            let inner = self
-                .dictionary(&form.dict, b"Resources")
-                .unwrap_or(resources);
-            let content = form
-                .decompressed_content()
-                .unwrap_or_else(|_| form.content.clone());
+            let inner = self.dictionary(&form.dict, b"Resources").unwrap_or(resources);
+            let content = form.decompressed_content().unwrap_or_else(|_| form.content.clone());
             self.drawn(&content, inner, depth + 1)?;
         }
         Ok(())
@@ -110,21 +89,13 @@ impl<'a> Bounds<'a> {
             other => self.document.dereference(other).ok()?.1.as_dict().ok()?,
         };
         let id = forms.get(name).and_then(Object::as_reference).ok()?;
-        self.document
-            .get_object(id)
-            .and_then(Object::as_stream)
-            .ok()
+        self.document.get_object(id).and_then(Object::as_stream).ok()
     }
 
     fn dictionary<'b>(&self, within: &'b Dictionary, name: &[u8]) -> Option<&'b Dictionary>
     where
         'a: 'b,
     {
-        self.document
-            .dereference(within.get(name).ok()?)
-            .ok()?
-            .1
-            .as_dict()
-            .ok()
+        self.document.dereference(within.get(name).ok()?).ok()?.1.as_dict().ok()
     }
 }

@@ -21,10 +21,7 @@ pub(super) fn within<T: Send + 'static>(
         // After the time limit nobody listens any more.
         let _ = done.send(work());
     };
-    thread::Builder::new()
-        .name("reader".into())
-        .stack_size(STACK_BYTES)
-        .spawn(work)?;
+    thread::Builder::new().name("reader".into()).stack_size(STACK_BYTES).spawn(work)?;
     outcome.recv_timeout(TIME_LIMIT).unwrap_or_else(|ended| {
         Err(Problem::broken(match ended {
             RecvTimeoutError::Timeout => "it takes more than a minute to read",

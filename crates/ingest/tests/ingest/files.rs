@@ -10,10 +10,7 @@ use crate::samples::{docx, pdf_of, pdf_page, stream, zip_of};
 use crate::{object, schema};
 
 fn options(metadata: Value) -> FileOptions {
-    FileOptions {
-        schema: schema(),
-        metadata: object(metadata),
-    }
+    FileOptions { schema: schema(), metadata: object(metadata) }
 }
 
 fn found(folder: &Path, metadata: Value) -> Vec<FileSource> {
@@ -51,11 +48,7 @@ fn every_kind_becomes_text() {
     write(folder.path(), "a.md", "# Phoenix\n\nIt starts in May.\n");
     write(folder.path(), "b/c.TXT", "\u{feff}Plain words");
     write(folder.path(), "d.html", html);
-    write(
-        folder.path(),
-        "e.pdf",
-        pdf_page("BT /F1 12 Tf 72 720 Td (Hello from a page) Tj ET", ""),
-    );
+    write(folder.path(), "e.pdf", pdf_page("BT /F1 12 Tf 72 720 Td (Hello from a page) Tj ET", ""));
     write(folder.path(), "f.docx", docx(body));
     write(
         folder.path(),
@@ -68,31 +61,19 @@ fn every_kind_becomes_text() {
         "{\"id\": 7, \"due_date\": \"May\", \"clearance\": \"Secret\"}\n\n{\"note\": \"x\"}\n",
     );
 
-    let documents: Vec<SourceDocument> = found(folder.path(), json!({}))
-        .iter()
-        .flat_map(|source| source.read().unwrap())
-        .collect();
+    let documents: Vec<SourceDocument> =
+        found(folder.path(), json!({})).iter().flat_map(|source| source.read().unwrap()).collect();
     let text = |id: &str| {
         let found = documents.iter().find(|document| document.id == id);
-        found
-            .unwrap_or_else(|| panic!("no {id} in {documents:#?}"))
-            .text
-            .trim()
-            .to_owned()
+        found.unwrap_or_else(|| panic!("no {id} in {documents:#?}")).text.trim().to_owned()
     };
     assert_eq!(text("a.md"), "# Phoenix\n\nIt starts in May.");
     assert_eq!(text("b/c.TXT"), "Plain words");
     assert_eq!(text("d.html"), "# Pay\n\nNet & gross");
     assert_eq!(text("e.pdf"), "Hello from a page");
-    assert_eq!(
-        text("f.docx"),
-        "# Plan\n\n## Risks\n\n- R&D is late\n\n| Q3 | 4.2M |"
-    );
+    assert_eq!(text("f.docx"), "# Plan\n\n## Risks\n\n- R&D is late\n\n| Q3 | 4.2M |");
     assert_eq!(text("g.json"), "Budget\n\n4.2M USD");
-    assert_eq!(
-        text("h.jsonl#7"),
-        "Record ID: 7\nClearance level: Secret\nDue date: May"
-    );
+    assert_eq!(text("h.jsonl#7"), "Record ID: 7\nClearance level: Secret\nDue date: May");
     assert_eq!(text("h.jsonl#1"), "Note: x");
     let metadata = |id: &str| &documents.iter().find(|d| d.id == id).unwrap().metadata;
     assert_eq!(metadata("g.json")["department"], "sales");
@@ -110,32 +91,15 @@ fn the_nearest_metadata_is_the_strongest() {
         ".bailiwick.toml",
         "a = 'folder'\nb = 'folder'\nc = 'folder'\nd = 'folder'\nsince = 2026-05-01",
     );
-    write(
-        top,
-        "in/.bailiwick.toml",
-        "b = 'inner folder'\nc = 'inner folder'\nd = 'inner folder'",
-    );
-    write(
-        top,
-        "in/x.md.meta.json",
-        r#"{"c": "sidecar", "d": "sidecar"}"#,
-    );
-    write(
-        top,
-        "in/x.md",
-        "---\nd: front matter\nid: my/own\n---\nText\n",
-    );
+    write(top, "in/.bailiwick.toml", "b = 'inner folder'\nc = 'inner folder'\nd = 'inner folder'");
+    write(top, "in/x.md.meta.json", r#"{"c": "sidecar", "d": "sidecar"}"#);
+    write(top, "in/x.md", "---\nd: front matter\nid: my/own\n---\nText\n");
     write(top, "in/y.txt", "Text");
     write(top, "in/y.txt.meta.toml", "c = 'sidecar'");
     let line = json!({"a": "line", "b": "line", "c": "line", "d": "line", "e": "line"});
-    let documents: Vec<SourceDocument> = found(top, line)
-        .iter()
-        .flat_map(|source| source.read().unwrap())
-        .collect();
-    let ids: Vec<&str> = documents
-        .iter()
-        .map(|document| document.id.as_str())
-        .collect();
+    let documents: Vec<SourceDocument> =
+        found(top, line).iter().flat_map(|source| source.read().unwrap()).collect();
+    let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
     assert_eq!(ids, ["my/own", "in/y.txt"]);
     let expected = json!({
         "a": "folder", "b": "inner folder", "c": "sidecar", "d": "front matter", "e": "line",
@@ -150,9 +114,7 @@ fn a_file_is_described_the_same_when_named_alone() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), ".bailiwick.toml", "department = 'sales'");
     let file = write(folder.path(), "x.txt", "Text");
-    let alone = discover(&[file], &options(json!({}))).unwrap()[0]
-        .read()
-        .unwrap();
+    let alone = discover(&[file], &options(json!({}))).unwrap()[0].read().unwrap();
     let together = found(folder.path(), json!({}))[0].read().unwrap();
     assert_eq!(alone, together);
     assert_eq!(alone[0].metadata["department"], "sales");
@@ -170,18 +132,11 @@ fn what_is_hidden_or_ignored_is_passed_over_and_all_else_is_told() {
     write(folder.path(), "empty.md", " \n");
     write(folder.path(), "ok.md", "yes");
     let sources = found(folder.path(), json!({}));
-    let told: Vec<(&str, bool)> = sources
-        .iter()
-        .map(|source| (source.id(), source.read().is_ok()))
-        .collect();
+    let told: Vec<(&str, bool)> =
+        sources.iter().map(|source| (source.id(), source.read().is_ok())).collect();
     assert_eq!(
         told,
-        [
-            ("empty.md", false),
-            ("gone.md.meta.json", false),
-            ("ok.md", true),
-            ("photo.png", false)
-        ]
+        [("empty.md", false), ("gone.md.meta.json", false), ("ok.md", true), ("photo.png", false)]
     );
 }
 
@@ -245,10 +200,7 @@ fn front_matter_fails_closed() {
 
 #[test]
 fn wrong_encodings_are_told() {
-    let utf16: Vec<u8> = "\u{feff}Hello"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> = "\u{feff}Hello".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for content in [utf16, b"caf\xe9".to_vec(), b"nul\0".to_vec()] {
         for name in ["x.md", "x.txt", "x.html", "x.json", "x.jsonl"] {
             assert!(matches!(problem(name, &content), Problem::Encoding));
@@ -271,15 +223,9 @@ fn hostile_json_is_told() {
         &deep,
         &deep_value,
     ] {
+        assert!(matches!(problem("x.json", content), Problem::Broken(_)), "{content:.40}");
         assert!(
-            matches!(problem("x.json", content), Problem::Broken(_)),
-            "{content:.40}"
-        );
-        assert!(
-            matches!(
-                problem("x.jsonl", content),
-                Problem::Broken(_) | Problem::Empty
-            ),
+            matches!(problem("x.jsonl", content), Problem::Broken(_) | Problem::Empty),
             "{content:.40}"
         );
     }
@@ -299,20 +245,11 @@ fn hostile_docx_is_told() {
     let bomb = zip_of(&[("word/document.xml", &bomb)]);
     assert!(bomb.len() < 1 << 20);
     assert!(matches!(problem("x.docx", bomb), Problem::TooLarge(_)));
-    assert!(matches!(
-        problem("x.docx", zip_of(&[("other", b"")])),
-        Problem::Broken(_)
-    ));
+    assert!(matches!(problem("x.docx", zip_of(&[("other", b"")])), Problem::Broken(_)));
     assert!(matches!(problem("x.docx", "PK no zip"), Problem::Broken(_)));
-    assert!(matches!(
-        problem("x.docx", docx("<w:p><w:t>x</w:p>")),
-        Problem::Broken(_)
-    ));
+    assert!(matches!(problem("x.docx", docx("<w:p><w:t>x</w:p>")), Problem::Broken(_)));
     let entities = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\">]><w:p><w:t>a&a;b</w:t></w:p>";
-    if let Ok(documents) = read(
-        "x.docx",
-        zip_of(&[("word/document.xml", entities.as_bytes())]),
-    ) {
+    if let Ok(documents) = read("x.docx", zip_of(&[("word/document.xml", entities.as_bytes())])) {
         assert_eq!(documents[0].text.trim(), "ab");
     }
 }
@@ -320,15 +257,8 @@ fn hostile_docx_is_told() {
 #[test]
 fn hostile_pdf_is_told() {
     let good = pdf_page("BT /F1 12 Tf 72 720 Td (Hello) Tj ET", "");
-    for broken in [
-        b"%PDF-1.4".to_vec(),
-        b"no pdf".to_vec(),
-        good[..good.len() / 2].to_vec(),
-    ] {
-        assert!(matches!(
-            problem("x.pdf", broken),
-            Problem::Broken(_) | Problem::Empty
-        ));
+    for broken in [b"%PDF-1.4".to_vec(), b"no pdf".to_vec(), good[..good.len() / 2].to_vec()] {
+        assert!(matches!(problem("x.pdf", broken), Problem::Broken(_) | Problem::Empty));
     }
     let circle = pdf_page("/X Do", "/X Do");
     assert!(matches!(problem("x.pdf", circle), Problem::Broken(_)));

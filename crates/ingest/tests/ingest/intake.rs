@@ -76,10 +76,7 @@ impl Index for Witness {
 
     async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {
         self.upserts.fetch_add(1, Ordering::SeqCst);
-        self.written
-            .lock()
-            .unwrap()
-            .extend(documents.iter().cloned());
+        self.written.lock().unwrap().extend(documents.iter().cloned());
         self.index.upsert(documents).await
     }
 
@@ -119,24 +116,13 @@ impl House {
             dimensions: 32,
         });
         let (written, upserts) = (Mutex::default(), AtomicUsize::default());
-        let index = Arc::new(Witness {
-            index: index.unwrap(),
-            written,
-            upserts,
-        });
+        let index = Arc::new(Witness { index: index.unwrap(), written, upserts });
         let intake = Intake::new(schema(), notebook.clone(), index.clone());
-        Self {
-            intake,
-            index,
-            notebook,
-            _folder: folder,
-        }
+        Self { intake, index, notebook, _folder: folder }
     }
 
     async fn store(&self, documents: Vec<SourceDocument>) -> Result<Receipt, IntakeError> {
-        self.intake
-            .store(documents, &stamp("1"), Unlabelled::Refuse)
-            .await
+        self.intake.store(documents, &stamp("1"), Unlabelled::Refuse).await
     }
 
     fn written(&self) -> Vec<NewDocument> {
@@ -157,11 +143,7 @@ fn stamp(run: &str) -> Stamp {
 }
 
 fn document(id: &str, text: &str, metadata: Value) -> SourceDocument {
-    SourceDocument {
-        id: id.into(),
-        text: text.into(),
-        metadata: object(metadata),
-    }
+    SourceDocument { id: id.into(), text: text.into(), metadata: object(metadata) }
 }
 
 fn secret(id: &str, text: &str) -> SourceDocument {
@@ -183,15 +165,9 @@ async fn the_stamps_tell_the_truth() {
         "ingested_at": "never", "source_endpoint": "a/b", "ingestion_auth": "delegation token",
         "record_index": 3, "clearance_required": "Secret", "confidentiality": "x", "author": "Ann",
     });
-    house
-        .store(vec![document("d", "Text", sent)])
-        .await
-        .unwrap();
+    house.store(vec![document("d", "Text", sent)]).await.unwrap();
     let metadata = &house.written()[0].metadata;
-    assert_eq!(
-        metadata["ingested_by"],
-        "spiffe://acme.example/agent/reader"
-    );
+    assert_eq!(metadata["ingested_by"], "spiffe://acme.example/agent/reader");
     assert_eq!(metadata["token_jti"], "token-1");
     assert!(!metadata.contains_key("scope"), "no truth, no stamp");
     let at = metadata["ingested_at"].as_str().unwrap();
@@ -220,31 +196,13 @@ async fn one_wrong_document_and_nothing_is_stored() {
         (secret("blank", " \n\t"), "empty"),
         (secret("nul", "a\0b"), "NUL"),
         (secret("long", &"x".repeat(10_000_001)), "10000000"),
-        (
-            document("deep", "t", json!({"clearance": "Secret", "x": deep})),
-            "nested",
-        ),
-        (
-            document("wide", "t", json!({"clearance": "Secret", "x": long})),
-            "65536",
-        ),
+        (document("deep", "t", json!({"clearance": "Secret", "x": deep})), "nested"),
+        (document("wide", "t", json!({"clearance": "Secret", "x": long})), "65536"),
         (document("bare", "t", json!({})), "clearance_level"),
-        (
-            document("case", "t", json!({"clearance_level": "secret"})),
-            "clearance_level",
-        ),
-        (
-            document("list", "t", json!({"clearance_level": ["Secret"]})),
-            "clearance_level",
-        ),
-        (
-            document("mock", "t", json!({"clearance": "Secret", "mock": true})),
-            "mock",
-        ),
-        (
-            document("mock2", "t", json!({"clearance": "Secret", "mock": "yes"})),
-            "mock",
-        ),
+        (document("case", "t", json!({"clearance_level": "secret"})), "clearance_level"),
+        (document("list", "t", json!({"clearance_level": ["Secret"]})), "clearance_level"),
+        (document("mock", "t", json!({"clearance": "Secret", "mock": true})), "mock"),
+        (document("mock2", "t", json!({"clearance": "Secret", "mock": "yes"})), "mock"),
         (
             document(
                 "mock3",
@@ -256,10 +214,7 @@ async fn one_wrong_document_and_nothing_is_stored() {
         (secret("good", "twice"), "another document"),
     ];
     let (documents, reasons): (Vec<_>, Vec<_>) = wrong.into_iter().unzip();
-    let ids: Vec<String> = documents
-        .iter()
-        .map(|document| document.id.clone())
-        .collect();
+    let ids: Vec<String> = documents.iter().map(|document| document.id.clone()).collect();
     let batch = [vec![secret("good", "Text")], documents].concat();
     let refused = refusals(house.store(batch).await);
     assert_eq!(refused.len(), reasons.len(), "{refused:#?}");
@@ -267,19 +222,9 @@ async fn one_wrong_document_and_nothing_is_stored() {
     {
         assert_eq!(refusal.index, place + 1);
         assert!(id.starts_with(&refusal.id), "{refusal:?}");
-        assert!(
-            refusal.reason.contains(reason),
-            "{refusal:?} should say {reason}"
-        );
+        assert!(refusal.reason.contains(reason), "{refusal:?} should say {reason}");
     }
-    assert_eq!(
-        (
-            house.written().len(),
-            house.embedded(),
-            house.index.revision()
-        ),
-        (0, 0, 0)
-    );
+    assert_eq!((house.written().len(), house.embedded(), house.index.revision()), (0, 0, 0));
 }
 
 #[tokio::test]
@@ -288,22 +233,11 @@ async fn quarantine_forgives_the_label_and_nothing_else() {
     let house = &house;
     let store = |document| async move {
         let stamp = stamp("1");
-        house
-            .intake
-            .store(vec![document], &stamp, Unlabelled::Quarantine)
-            .await
+        house.intake.store(vec![document], &stamp, Unlabelled::Quarantine).await
     };
-    store(document(
-        "bare",
-        "Text",
-        json!({"clearance_level": "Cosmic"}),
-    ))
-    .await
-    .unwrap();
+    store(document("bare", "Text", json!({"clearance_level": "Cosmic"}))).await.unwrap();
     store(secret("good", "Text")).await.unwrap();
-    store(document("mock", "Text", json!({"mock": true})))
-        .await
-        .unwrap_err();
+    store(document("mock", "Text", json!({"mock": true}))).await.unwrap_err();
     store(document("empty", "", json!({}))).await.unwrap_err();
     let quarantined: Vec<(String, bool)> = house
         .written()
@@ -319,19 +253,8 @@ async fn what_did_not_change_is_not_written_again() {
     let documents = || vec![secret("a", "Text a"), secret("b", "Text b")];
     let first = house.store(documents()).await.unwrap();
     assert_eq!(first.documents, 2);
-    let again = house
-        .intake
-        .store(documents(), &stamp("2"), Unlabelled::Refuse)
-        .await
-        .unwrap();
-    assert_eq!(
-        again,
-        Receipt {
-            documents: 0,
-            chunks: 0,
-            revision: first.revision
-        }
-    );
+    let again = house.intake.store(documents(), &stamp("2"), Unlabelled::Refuse).await.unwrap();
+    assert_eq!(again, Receipt { documents: 0, chunks: 0, revision: first.revision });
     assert_eq!(house.embedded(), 2);
 
     let mut changed = documents();
@@ -344,13 +267,8 @@ async fn what_did_not_change_is_not_written_again() {
 #[tokio::test]
 async fn another_reading_of_the_same_metadata_is_a_change() {
     let house = House::open();
-    let sent = || {
-        vec![document(
-            "a",
-            "Text",
-            json!({"clearance_level": "Internal", "team": "sales"}),
-        )]
-    };
+    let sent =
+        || vec![document("a", "Text", json!({"clearance_level": "Internal", "team": "sales"}))];
     house.store(sent()).await.unwrap();
     let configured = json!([
         {"name": "department", "type": "keyword", "from": ["team"]},
@@ -375,22 +293,10 @@ async fn a_document_sent_again_takes_back_what_was_set() {
         let intake = house.intake.clone();
         async move { intake.set_metadata(id, object(metadata), &stamp("2")).await }
     };
-    assert!(
-        set("a", json!({"clearance_level": "Public"}))
-            .await
-            .unwrap()
-            .is_some()
-    );
-    assert!(
-        set("absent", json!({"clearance_level": "Public"}))
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(set("a", json!({"clearance_level": "Public"})).await.unwrap().is_some());
+    assert!(set("absent", json!({"clearance_level": "Public"})).await.unwrap().is_none());
     set("a", json!({})).await.unwrap_err();
-    set("a", json!({"clearance_level": "Public", "mock": true}))
-        .await
-        .unwrap_err();
+    set("a", json!({"clearance_level": "Public", "mock": true})).await.unwrap_err();
     let receipt = house.store(vec![secret("a", "Text")]).await.unwrap();
     assert_eq!(receipt.documents, 1, "it must not stay public");
 }
@@ -398,26 +304,12 @@ async fn a_document_sent_again_takes_back_what_was_set() {
 #[tokio::test]
 async fn documents_are_removed_by_name() {
     let house = House::open();
-    house
-        .store(vec![secret("a", "Text"), secret("b", "Text")])
-        .await
-        .unwrap();
-    let receipt = house
-        .intake
-        .remove(&["a".into(), "absent".into()])
-        .await
-        .unwrap();
+    house.store(vec![secret("a", "Text"), secret("b", "Text")]).await.unwrap();
+    let receipt = house.intake.remove(&["a".into(), "absent".into()]).await.unwrap();
     assert_eq!(receipt.documents, 1);
+    assert_eq!(refusals(house.intake.remove(&["b".into(), String::new()]).await)[0].index, 1);
     assert_eq!(
-        refusals(house.intake.remove(&["b".into(), String::new()]).await)[0].index,
-        1
-    );
-    assert_eq!(
-        house
-            .store(vec![secret("a", "Text"), secret("b", "Text")])
-            .await
-            .unwrap()
-            .documents,
+        house.store(vec![secret("a", "Text"), secret("b", "Text")]).await.unwrap().documents,
         1
     );
 }
@@ -428,11 +320,7 @@ async fn security_attributes_are_not_embedded() {
     let filler = "A sentence about nothing. ".repeat(60);
     let text = format!("# Handbook\n\n## Travel\n\n{filler}\n\n{filler}");
     let metadata = json!({"clearance_level": "TopSecret", "department": "hr-secret", "content_type": "text/markdown"});
-    let documents = vec![
-        document("a", &text, metadata),
-        secret("b.md", &text),
-        secret("c", &text),
-    ];
+    let documents = vec![document("a", &text, metadata), secret("b.md", &text), secret("c", &text)];
     let receipt = house.store(documents).await.unwrap();
     let embedded = house.notebook.0.lock().unwrap().clone();
     assert_eq!(receipt.chunks, embedded.len());
@@ -442,21 +330,12 @@ async fn security_attributes_are_not_embedded() {
         );
     }
     let written = house.written();
-    let stored: Vec<&str> = written
-        .iter()
-        .flat_map(|d| d.chunks.iter().map(|chunk| chunk.text.as_str()))
-        .collect();
-    assert_eq!(
-        stored,
-        embedded.iter().map(String::as_str).collect::<Vec<_>>()
-    );
+    let stored: Vec<&str> =
+        written.iter().flat_map(|d| d.chunks.iter().map(|chunk| chunk.text.as_str())).collect();
+    assert_eq!(stored, embedded.iter().map(String::as_str).collect::<Vec<_>>());
     for (document, is_markdown) in written.iter().zip([true, true, false]) {
         let last = &document.chunks.last().unwrap().text;
-        assert_eq!(
-            last.starts_with("Handbook > Travel\n\n"),
-            is_markdown,
-            "{last}"
-        );
+        assert_eq!(last.starts_with("Handbook > Travel\n\n"), is_markdown, "{last}");
         assert_eq!(document.text, text);
     }
 }
@@ -469,13 +348,7 @@ async fn thousands_of_levels_are_refused_and_not_descended() {
         deep = Value::Array(vec![deep]);
     }
     let refused = refusals(
-        house
-            .store(vec![document(
-                "a",
-                "t",
-                json!({"clearance": "Secret", "x": deep}),
-            )])
-            .await,
+        house.store(vec![document("a", "t", json!({"clearance": "Secret", "x": deep}))]).await,
     );
     assert!(refused[0].reason.contains("nested"));
 }

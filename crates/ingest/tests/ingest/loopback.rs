@@ -27,14 +27,9 @@ impl Peer {
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let seen = Arc::clone(&asked);
         let handler = move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let authorization = headers
-                .get("authorization")
-                .map(|v| v.to_str().unwrap().to_owned());
-            let asked = Asked {
-                path: uri.to_string(),
-                authorization,
-                body,
-            };
+            let authorization =
+                headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
+            let asked = Asked { path: uri.to_string(), authorization, body };
             let response = answer(&asked);
             seen.lock().unwrap().push(asked);
             async move { response }

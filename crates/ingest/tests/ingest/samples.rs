@@ -20,19 +20,12 @@ pub(crate) fn pdf_of(objects: &[String]) -> Vec<u8> {
     for place in places {
         writeln!(pdf, "{place:010} 00000 n ").unwrap();
     }
-    write!(
-        pdf,
-        "trailer\n<< /Size {count} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n"
-    )
-    .unwrap();
+    write!(pdf, "trailer\n<< /Size {count} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").unwrap();
     pdf.into_bytes()
 }
 
 pub(crate) fn stream(dictionary: &str, content: &str) -> String {
-    format!(
-        "<< /Length {} {dictionary} >>\nstream\n{content}\nendstream",
-        content.len()
-    )
+    format!("<< /Length {} {dictionary} >>\nstream\n{content}\nendstream", content.len())
 }
 
 /// One page that draws this content, with a font `F1` and the object 6 as form `X`.
@@ -52,9 +45,7 @@ pub(crate) fn pdf_page(content: &str, form: &str) -> Vec<u8> {
 pub(crate) fn zip_of(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in parts {
-        archive
-            .start_file(*name, SimpleFileOptions::default())
-            .unwrap();
+        archive.start_file(*name, SimpleFileOptions::default()).unwrap();
         archive.write_all(content).unwrap();
     }
     archive.finish().unwrap().into_inner()
@@ -68,8 +59,5 @@ pub(crate) fn docx(body: &str) -> Vec<u8> {
     let styles = "<w:styles xmlns:w=\"w\">\
         <w:style w:styleId=\"Titel\"><w:name w:val=\"Title\"/></w:style>\
         <w:style w:styleId=\"berschrift2\"><w:name w:val=\"heading 2\"/></w:style></w:styles>";
-    zip_of(&[
-        ("word/styles.xml", styles.as_bytes()),
-        ("word/document.xml", document.as_bytes()),
-    ])
+    zip_of(&[("word/styles.xml", styles.as_bytes()), ("word/document.xml", document.as_bytes())])
 }

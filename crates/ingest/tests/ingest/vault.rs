@@ -20,10 +20,7 @@ fn token_answer() -> Value {
 /// A peer that gives out tokens, and this for everything else.
 async fn vault(answer: impl Fn(&Asked) -> Response + Clone + Send + Sync + 'static) -> Peer {
     Peer::start(move |asked| {
-        if asked
-            .path
-            .starts_with("/authsec/uflow/sdk/delegation-token?")
-        {
+        if asked.path.starts_with("/authsec/uflow/sdk/delegation-token?") {
             return respond(200, token_answer().to_string());
         }
         answer(asked)
@@ -38,9 +35,7 @@ fn reader(peer: &Peer) -> VaultReader {
 async fn read(body: impl Into<Bytes>) -> Result<Vec<SourceDocument>, HttpError> {
     let body = body.into();
     let peer = vault(move |_| respond(200, body.clone())).await;
-    reader(&peer)
-        .read("secure-vault/records", Some("read:records"))
-        .await
+    reader(&peer).read("secure-vault/records", Some("read:records")).await
 }
 
 /// What goes wrong says nothing of the token.
@@ -63,14 +58,9 @@ async fn records_become_documents_as_with_the_authsec_reader() {
         respond(200, json!({"status": "success", "code": 200, "data": data}).to_string())
     })
     .await;
-    let documents = reader(&peer)
-        .read("/secure-vault/records", Some("read:records"))
-        .await
-        .unwrap();
-    let ids: Vec<&str> = documents
-        .iter()
-        .map(|document| document.id.as_str())
-        .collect();
+    let documents =
+        reader(&peer).read("/secure-vault/records", Some("read:records")).await.unwrap();
+    let ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
     assert_eq!(
         ids,
         [
@@ -92,20 +82,12 @@ async fn records_become_documents_as_with_the_authsec_reader() {
         })
     );
     assert!(
-        documents[1]
-            .text
-            .starts_with("Record ID: REC-2\nSubject: Q3\nClearance level: Internal\n")
+        documents[1].text.starts_with("Record ID: REC-2\nSubject: Q3\nClearance level: Internal\n")
     );
     assert!(documents[1].text.contains("\nAmount: 4") && !documents[1].text.contains("sales"));
     assert_eq!(documents[1].metadata["department"], "sales");
-    assert!(
-        !documents[2].metadata.contains_key("clearance_required"),
-        "absent stays absent"
-    );
-    assert!(
-        !documents[2].metadata.contains_key("clearance_level"),
-        "absent stays absent"
-    );
+    assert!(!documents[2].metadata.contains_key("clearance_required"), "absent stays absent");
+    assert!(!documents[2].metadata.contains_key("clearance_level"), "absent stays absent");
     assert_eq!(documents[3].text, "Memo\n\nLong text.");
     assert_eq!(documents[3].metadata["author"], "Ann");
     let asked = peer.asked();
@@ -118,10 +100,7 @@ async fn records_become_documents_as_with_the_authsec_reader() {
 #[tokio::test]
 async fn fields_keep_their_order() {
     let body = r#"{"status":"success","data":[{"zeta":1,"alpha":2,"id":"x"}]}"#;
-    assert_eq!(
-        read(body).await.unwrap()[0].text,
-        "Record ID: x\nZeta: 1\nAlpha: 2"
-    );
+    assert_eq!(read(body).await.unwrap()[0].text, "Record ID: x\nZeta: 1\nAlpha: 2");
 }
 
 #[tokio::test]
@@ -141,25 +120,13 @@ async fn an_object_is_one_document() {
 
 #[tokio::test]
 async fn v1_a_refusal_is_an_error_and_never_a_document() {
-    for status in [
-        201, 204, 301, 400, 401, 403, 404, 410, 429, 500, 502, 503, 504,
-    ] {
+    for status in [201, 204, 301, 400, 401, 403, 404, 410, 429, 500, 502, 503, 504] {
         let peer = vault(move |_| {
             let told = json!({"error": "denied", "detail": format!("no\u{1b}[31m {TOKEN}")});
-            respond(
-                status,
-                if status == 204 {
-                    String::new()
-                } else {
-                    told.to_string()
-                },
-            )
+            respond(status, if status == 204 { String::new() } else { told.to_string() })
         })
         .await;
-        let error = reader(&peer)
-            .read("secure-vault/records", None)
-            .await
-            .unwrap_err();
+        let error = reader(&peer).read("secure-vault/records", None).await.unwrap_err();
         assert!(
             matches!(&error, HttpError::Refused { status: s, .. } if *s == status),
             "{error:?}"
@@ -201,10 +168,7 @@ async fn v2_v3_v5_what_is_not_a_collection_is_an_error() {
         &two,
     ] {
         let error = read(body.to_owned()).await.unwrap_err();
-        assert!(
-            matches!(error, HttpError::Malformed { .. }),
-            "{body:.60}: {error:?}"
-        );
+        assert!(matches!(error, HttpError::Malformed { .. }), "{body:.60}: {error:?}");
     }
     read(vec![0x1f, 0x8b, 8, 0, 0]).await.unwrap_err();
     assert_eq!(read(r#"{"status":"success","data":[]}"#).await.unwrap(), []);
@@ -218,10 +182,7 @@ async fn v3_a_body_without_end_is_cut_off() {
         respond(200, Body::from_stream(endless))
     })
     .await;
-    let error = reader(&peer)
-        .read("secure-vault/records", None)
-        .await
-        .unwrap_err();
+    let error = reader(&peer).read("secure-vault/records", None).await.unwrap_err();
     assert!(matches!(error, HttpError::TooLarge { .. }), "{error:?}");
 }
 
@@ -237,10 +198,7 @@ async fn v4_a_redirect_is_not_followed() {
             .unwrap()
     })
     .await;
-    reader(&peer)
-        .read("secure-vault/records", None)
-        .await
-        .unwrap_err();
+    reader(&peer).read("secure-vault/records", None).await.unwrap_err();
     assert!(elsewhere.asked().is_empty());
 }
 
@@ -253,9 +211,7 @@ async fn v7_a_record_cannot_stamp_itself() {
         "metadata": {"source_endpoint": "evil", "_label": "evil", "ingested_by": "evil"},
         "clearance": "Secret",
     });
-    let documents = read(json!({"status": "success", "data": [record]}).to_string())
-        .await
-        .unwrap();
+    let documents = read(json!({"status": "success", "data": [record]}).to_string()).await.unwrap();
     assert_eq!(
         Value::from(documents[0].metadata.clone()),
         json!({
@@ -291,10 +247,7 @@ async fn v10_an_endpoint_is_a_plain_path() {
         &"a".repeat(1000),
     ] {
         let error = reader.read(endpoint, None).await.unwrap_err();
-        assert!(
-            matches!(error, HttpError::Endpoint(_)),
-            "{endpoint}: {error:?}"
-        );
+        assert!(matches!(error, HttpError::Endpoint(_)), "{endpoint}: {error:?}");
     }
     assert!(peer.asked().is_empty(), "the network was not used");
 }
@@ -324,14 +277,8 @@ async fn v11_a_bad_token_is_an_error() {
     ] {
         let answer = body.clone();
         let peer = Peer::start(move |_| respond(200, answer.clone())).await;
-        let error = reader(&peer)
-            .read("secure-vault/records", None)
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, HttpError::Malformed { .. }),
-            "{body}: {error:?}"
-        );
+        let error = reader(&peer).read("secure-vault/records", None).await.unwrap_err();
+        assert!(matches!(error, HttpError::Malformed { .. }), "{body}: {error:?}");
         is_silent(&error);
         assert_eq!(peer.asked().len(), 1, "the vault was not asked");
     }
@@ -349,15 +296,9 @@ async fn a_token_is_kept_for_its_scope_and_dropped_when_refused() {
     for scope in [None, None, None, None, Some("read:records")] {
         let _ = reader.read("secure-vault/records", scope).await;
     }
-    let tokens = peer
-        .asked()
-        .iter()
-        .filter(|asked| asked.path.contains("delegation-token"))
-        .count();
-    assert_eq!(
-        tokens, 3,
-        "one, one after the 401, and one for the other scope"
-    );
+    let tokens =
+        peer.asked().iter().filter(|asked| asked.path.contains("delegation-token")).count();
+    assert_eq!(tokens, 3, "one, one after the 401, and one for the other scope");
     assert!(!format!("{reader:?}").contains(TOKEN));
 }
 
@@ -365,10 +306,7 @@ async fn a_token_is_kept_for_its_scope_and_dropped_when_refused() {
 async fn a_token_near_its_end_is_not_kept() {
     let peer = Peer::start(|asked| {
         if asked.path.contains("delegation-token") {
-            return respond(
-                200,
-                json!({"access_token": TOKEN, "expires_in": 59}).to_string(),
-            );
+            return respond(200, json!({"access_token": TOKEN, "expires_in": 59}).to_string());
         }
         respond(200, r#"{"status":"success","data":[]}"#)
     })
@@ -398,22 +336,15 @@ fn addresses_that_would_show_a_token_are_refused() {
     for client in ["", "a&scope=admin", "a b", &"a".repeat(100)] {
         VaultReader::new(&VaultConfig::new("https://host", client), schema()).unwrap_err();
     }
-    for address in [
-        "https://host/t/acme",
-        "http://localhost:1",
-        "http://[::1]:1",
-        "http://127.0.0.1",
-    ] {
+    for address in
+        ["https://host/t/acme", "http://localhost:1", "http://[::1]:1", "http://127.0.0.1"]
+    {
         VaultReader::new(&VaultConfig::new(address, CLIENT), schema()).unwrap();
     }
 }
 
 fn document(id: usize, bytes: usize) -> SourceDocument {
-    SourceDocument {
-        id: id.to_string(),
-        text: "x".repeat(bytes),
-        metadata: Map::new(),
-    }
+    SourceDocument { id: id.to_string(), text: "x".repeat(bytes), metadata: Map::new() }
 }
 
 #[tokio::test]
@@ -428,33 +359,18 @@ async fn documents_are_sent_and_a_refusal_is_told() {
             );
         }
         let count = sent["documents"].as_array().unwrap().len();
-        respond(
-            200,
-            json!({"documents": count, "chunks": 5, "revision": 3}).to_string(),
-        )
+        respond(200, json!({"documents": count, "chunks": 5, "revision": 3}).to_string())
     })
     .await;
     let remote = Remote::new(&peer.address).unwrap();
     let token = SecretString::from(TOKEN);
-    let receipt = remote
-        .send(&[document(1, 5), document(2, 5)], &token)
-        .await
-        .unwrap();
-    assert_eq!(
-        (receipt.documents, receipt.chunks, receipt.revision),
-        (2, 5, 3)
-    );
+    let receipt = remote.send(&[document(1, 5), document(2, 5)], &token).await.unwrap();
+    assert_eq!((receipt.documents, receipt.chunks, receipt.revision), (2, 5, 3));
     let asked = &peer.asked()[0];
     assert_eq!(asked.path, "/api/documents");
-    assert_eq!(
-        asked.authorization.as_deref(),
-        Some(&*format!("Bearer {TOKEN}"))
-    );
+    assert_eq!(asked.authorization.as_deref(), Some(&*format!("Bearer {TOKEN}")));
     let error = remote.send(&[document(1, 0)], &token).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the server answered 422: document 0, `1`: its text is empty"
-    );
+    assert_eq!(error.to_string(), "the server answered 422: document 0, `1`: its text is empty");
 }
 
 #[test]

@@ -31,14 +31,8 @@ fn chat(base_url: &str) -> ChatConfig {
 }
 
 async fn say(base_url: &str) -> Result<Vec<String>, ModelError> {
-    let messages = [Message {
-        role: Role::User,
-        content: "hello".into(),
-    }];
-    let reply = chat_model(&chat(base_url))
-        .unwrap()
-        .stream(&messages)
-        .await?;
+    let messages = [Message { role: Role::User, content: "hello".into() }];
+    let reply = chat_model(&chat(base_url)).unwrap().stream(&messages).await?;
     reply.collect::<Vec<_>>().await.into_iter().collect()
 }
 
@@ -70,11 +64,7 @@ async fn embeddings_come_back_in_order_and_of_unit_length() {
         {"object":"embedding","index":0,"embedding":[3,4]}],"usage":{"total_tokens":2}}"#;
     let peer = json_peer("200 OK", body).await;
     let texts: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-    let vectors = embedder(&embedding(&peer.base_url))
-        .unwrap()
-        .embed(&texts)
-        .await
-        .unwrap();
+    let vectors = embedder(&embedding(&peer.base_url)).unwrap().embed(&texts).await.unwrap();
     assert_eq!(vectors, [[0.6, 0.8], [0.0, 1.0], [0.6, 0.8], [0.0, 1.0]]);
     let requests = peer.requests();
     assert_eq!(requests.len(), 2, "two batches of two");
@@ -95,14 +85,9 @@ async fn wrong_embeddings_are_refused_whole() {
         json!("none"),
     ] {
         let peer = json_peer("200 OK", &json!({ "data": data }).to_string()).await;
-        let result = embedder(&embedding(&peer.base_url))
-            .unwrap()
-            .embed(&["a".into(), "b".into()])
-            .await;
-        assert!(
-            matches!(result, Err(ModelError::Unreadable)),
-            "{data}: {result:?}"
-        );
+        let result =
+            embedder(&embedding(&peer.base_url)).unwrap().embed(&["a".into(), "b".into()]).await;
+        assert!(matches!(result, Err(ModelError::Unreadable)), "{data}: {result:?}");
     }
 }
 
@@ -112,10 +97,8 @@ async fn the_key_is_sent_and_shown_nowhere_and_error_bodies_stay_inside() {
     writeln!(file, "sk-very-secret").unwrap();
     let body = r#"{"error":{"message":"Incorrect API key sk-very-secret, go to evil.example"}}"#;
     let peer = json_peer("401 Unauthorized", body).await;
-    let config = EmbeddingConfig {
-        api_key_file: Some(file.path().into()),
-        ..embedding(&peer.base_url)
-    };
+    let config =
+        EmbeddingConfig { api_key_file: Some(file.path().into()), ..embedding(&peer.base_url) };
     let embedder = embedder(&config).unwrap();
     assert!(!format!("{embedder:?}").contains("secret"));
     let error = embedder.embed(&["a".into()]).await.unwrap_err();
@@ -132,64 +115,40 @@ async fn redirects_are_not_followed() {
         target.base_url
     );
     let peer = Peer::start(vec![response.into_bytes()]).await;
-    let result = embedder(&embedding(&peer.base_url))
-        .unwrap()
-        .embed(&["a".into()])
-        .await;
+    let result = embedder(&embedding(&peer.base_url)).unwrap().embed(&["a".into()]).await;
     assert!(matches!(result, Err(ModelError::Refused)));
     assert!(target.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_silent_endpoint_times_out_and_an_absent_one_is_unreachable() {
-    let silent = Peer::start(vec![
-        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec();
-        1
-    ])
-    .await;
+    let silent =
+        Peer::start(vec![b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec(); 1]).await;
     // The peer closes early, which is a broken body, not an empty one.
-    assert!(matches!(
-        say(&silent.base_url).await,
-        Err(ModelError::Unreachable)
-    ));
+    assert!(matches!(say(&silent.base_url).await, Err(ModelError::Unreachable)));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let hasty = ChatConfig {
-        timeout_seconds: Some(1),
-        ..chat(&format!("http://{address}"))
-    };
+    let hasty = ChatConfig { timeout_seconds: Some(1), ..chat(&format!("http://{address}")) };
     let reply = chat_model(&hasty).unwrap().stream(&[]).await.map(|_| ());
     assert!(matches!(reply, Err(ModelError::TimedOut)), "{reply:?}");
     drop(listener);
-    assert!(matches!(
-        say(&format!("http://{address}")).await,
-        Err(ModelError::Unreachable)
-    ));
+    assert!(matches!(say(&format!("http://{address}")).await, Err(ModelError::Unreachable)));
 }
 
 #[tokio::test]
 async fn endless_bodies_are_cut() {
     let body = format!(r#"{{"data":[],"x":"{}"}}"#, "x".repeat(1 << 20));
     let peer = json_peer("200 OK", &body).await;
-    let result = embedder(&embedding(&peer.base_url))
-        .unwrap()
-        .embed(&["a".into()])
-        .await;
+    let result = embedder(&embedding(&peer.base_url)).unwrap().embed(&["a".into()]).await;
     assert!(matches!(result, Err(ModelError::TooLarge)));
 
     let endless_line = Peer::streaming(&format!("data: {}", "x".repeat(2 << 20)), 1 << 16).await;
-    assert!(matches!(
-        say(&endless_line.base_url).await,
-        Err(ModelError::TooLarge)
-    ));
+    assert!(matches!(say(&endless_line.base_url).await, Err(ModelError::TooLarge)));
 
     let long = "x".repeat(100_000);
     let endless_answer = Peer::streaming(&events(&[long.as_str(); 11], "\n"), 1 << 16).await;
-    assert!(matches!(
-        say(&endless_answer.base_url).await,
-        Err(ModelError::TooLarge)
-    ));
+    assert!(matches!(say(&endless_answer.base_url).await, Err(ModelError::TooLarge)));
 }
 
 #[tokio::test]
@@ -237,19 +196,13 @@ async fn a_reply_that_breaks_off_ends_with_an_error() {
         ("data: {\"choices\":7}\n\n", "unreadable"),
     ] {
         let peer = Peer::streaming(&format!("{start}{rest}"), 9).await;
-        let messages = [Message {
-            role: Role::User,
-            content: "hello".into(),
-        }];
+        let messages = [Message { role: Role::User, content: "hello".into() }];
         let model = chat_model(&chat(&peer.base_url)).unwrap();
         let items: Vec<_> = model.stream(&messages).await.unwrap().collect().await;
         assert_eq!(items.len(), 2, "{items:?}");
         assert_eq!(items[0].as_ref().unwrap(), "The target is");
         let error = items[1].as_ref().unwrap_err().to_string();
-        assert!(
-            error.contains(expected) && !error.contains("secret"),
-            "{error}"
-        );
+        assert!(error.contains(expected) && !error.contains("secret"), "{error}");
     }
 }
 
@@ -262,51 +215,21 @@ fn configurations_that_cannot_work_name_the_key() {
         embedder(&config).unwrap_err().to_string()
     };
     for (error, key) in [
-        (
-            with(&|c| c.provider = EmbeddingProvider::MiniLm),
-            "not built yet",
-        ),
-        (
-            with(&|c| c.provider = EmbeddingProvider::Static),
-            "base_url",
-        ),
+        (with(&|c| c.provider = EmbeddingProvider::MiniLm), "not built yet"),
+        (with(&|c| c.provider = EmbeddingProvider::Static), "base_url"),
         (with(&|c| c.base_url = None), "base_url is missing"),
-        (
-            with(&|c| c.base_url = Some("models".into())),
-            "base_url is not a URL",
-        ),
-        (
-            with(&|c| c.base_url = Some("file:///etc/passwd".into())),
-            "base_url must start",
-        ),
-        (
-            with(&|c| c.base_url = Some("https://me:pass@x/".into())),
-            "base_url must not hold",
-        ),
-        (
-            with(&|c| c.base_url = Some("https://x/v1?key=1".into())),
-            "base_url must end",
-        ),
+        (with(&|c| c.base_url = Some("models".into())), "base_url is not a URL"),
+        (with(&|c| c.base_url = Some("file:///etc/passwd".into())), "base_url must start"),
+        (with(&|c| c.base_url = Some("https://me:pass@x/".into())), "base_url must not hold"),
+        (with(&|c| c.base_url = Some("https://x/v1?key=1".into())), "base_url must end"),
         (with(&|c| c.model = Some(String::new())), "model is missing"),
         (with(&|c| c.dimensions = None), "dimensions is missing"),
         (with(&|c| c.dimensions = Some(0)), "dimensions must lie"),
         (with(&|c| c.batch_size = Some(0)), "batch_size must lie"),
-        (
-            with(&|c| c.timeout_seconds = Some(0)),
-            "timeout_seconds must lie",
-        ),
-        (
-            with(&|c| c.dense_weight = Some(f32::NAN)),
-            "dense_weight must lie",
-        ),
-        (
-            with(&|c| c.api_key_env = Some("BAILIWICK_NO_SUCH_KEY".into())),
-            "BAILIWICK_NO_SUCH_KEY",
-        ),
-        (
-            with(&|c| c.api_key_file = Some("/no/such/key".into())),
-            "/no/such/key",
-        ),
+        (with(&|c| c.timeout_seconds = Some(0)), "timeout_seconds must lie"),
+        (with(&|c| c.dense_weight = Some(f32::NAN)), "dense_weight must lie"),
+        (with(&|c| c.api_key_env = Some("BAILIWICK_NO_SUCH_KEY".into())), "BAILIWICK_NO_SUCH_KEY"),
+        (with(&|c| c.api_key_file = Some("/no/such/key".into())), "/no/such/key"),
     ] {
         assert!(error.contains(key), "{error}");
         assert!(!error.contains("pass@"), "{error}");
@@ -329,10 +252,7 @@ fn a_key_never_travels_unencrypted() {
         ("http://localhost:8080/v1", true),
         ("http://[::1]:8080/v1", true),
     ] {
-        let config = ChatConfig {
-            api_key_file: Some(file.path().into()),
-            ..chat(url)
-        };
+        let config = ChatConfig { api_key_file: Some(file.path().into()), ..chat(url) };
         assert_eq!(chat_model(&config).is_ok(), allowed, "{url}");
     }
 }

@@ -66,11 +66,7 @@ async fn read_request(socket: &mut TcpStream) -> String {
         let length = head
             .lines()
             .find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("content-length:")?
-                    .trim()
-                    .parse()
-                    .ok()
+                line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
             })
             .unwrap_or(0);
         if read == 0 || body.len() >= length {

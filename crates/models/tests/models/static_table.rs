@@ -65,35 +65,24 @@ async fn hostile_texts_give_unit_vectors() {
     let vectors = table.embed(&texts).await.unwrap();
     assert_eq!(vectors.len(), texts.len());
     for (text, vector) in texts.iter().zip(&vectors) {
-        assert!(
-            is_unit(vector),
-            "{:?}",
-            text.chars().take(10).collect::<String>()
-        );
+        assert!(is_unit(vector), "{:?}", text.chars().take(10).collect::<String>());
     }
-    assert!(
-        (vectors[0][0] - 1.0).abs() < f32::EPSILON,
-        "an empty text is the first unit vector"
-    );
+    assert!((vectors[0][0] - 1.0).abs() < f32::EPSILON, "an empty text is the first unit vector");
 }
 
 #[tokio::test]
 async fn only_the_first_512_word_pieces_count() {
     let table = StaticEmbedder::built_in().unwrap();
     let start = "river ".repeat(512);
-    assert_eq!(
-        table.vector(&start),
-        table.vector(&format!("{start} mountain"))
-    );
+    assert_eq!(table.vector(&start), table.vector(&format!("{start} mountain")));
     assert_ne!(table.vector("river"), table.vector("river mountain"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_batch_equals_its_texts_one_by_one_whoever_else_embeds() {
     let table = embedder(&EmbeddingConfig::default()).unwrap();
-    let texts: Vec<String> = (0..2000)
-        .map(|n| format!("Passage {n} of project Phoenix, about {}", n % 17))
-        .collect();
+    let texts: Vec<String> =
+        (0..2000).map(|n| format!("Passage {n} of project Phoenix, about {}", n % 17)).collect();
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let (table, texts) = (table.clone(), texts.clone());
@@ -167,31 +156,16 @@ fn damaged_tables_are_named() {
     assert_eq!(read(b""), TableError::Magic);
     assert_eq!(read(b"GGUF0123456789012345"), TableError::Magic);
     for length in 4..whole.len() {
-        assert!(
-            matches!(read(&whole[..length]), TableError::Length { .. }),
-            "{length}"
-        );
+        assert!(matches!(read(&whole[..length]), TableError::Length { .. }), "{length}");
     }
     let longer = [whole.as_slice(), b"x"].concat();
     assert!(matches!(read(&longer), TableError::Length { .. }));
     let huge = [b"SEM1".as_slice(), &[0xff; 12]].concat();
     assert!(matches!(read(&huge), TableError::Length { .. }));
-    assert_eq!(
-        read(&[b"SEM1".as_slice(), &[0; 12]].concat()),
-        TableError::Empty
-    );
-    assert_eq!(
-        read(&small_table(b"[UNK]\nriver\nriver")),
-        TableError::Vocabulary
-    );
-    assert_eq!(
-        read(&small_table(b"lake\nriver\nbank")),
-        TableError::Vocabulary
-    );
-    assert_eq!(
-        read(&small_table(b"[UNK]\nriver\nban\xff")),
-        TableError::Vocabulary
-    );
+    assert_eq!(read(&[b"SEM1".as_slice(), &[0; 12]].concat()), TableError::Empty);
+    assert_eq!(read(&small_table(b"[UNK]\nriver\nriver")), TableError::Vocabulary);
+    assert_eq!(read(&small_table(b"lake\nriver\nbank")), TableError::Vocabulary);
+    assert_eq!(read(&small_table(b"[UNK]\nriver\nban\xff")), TableError::Vocabulary);
     let mut infinite = whole.clone();
     let scales = 16 + "[UNK]\nriver\nbank".len();
     infinite[scales..scales + 4].copy_from_slice(&f32::NAN.to_le_bytes());

@@ -28,9 +28,7 @@ fn label(document: Json) -> Label {
 }
 
 fn allows(policy: &Policy, claims: Json, document: Json) -> bool {
-    policy
-        .explain(claims.as_object().unwrap(), &label(document))
-        .allowed
+    policy.explain(claims.as_object().unwrap(), &label(document)).allowed
 }
 
 fn one_rule(op: &str, attribute: &str) -> Policy {
@@ -41,13 +39,7 @@ fn one_rule(op: &str, attribute: &str) -> Policy {
 #[test]
 fn operators_mean_what_the_readme_says() {
     let rows = [
-        (
-            "in",
-            "department",
-            json!(["sales", "hr"]),
-            json!("hr"),
-            true,
-        ),
+        ("in", "department", json!(["sales", "hr"]), json!("hr"), true),
         ("in", "department", json!("hr"), json!("hr"), true),
         ("in", "department", json!("HR"), json!("hr"), false),
         ("in", "department", json!("*"), json!("hr"), false),
@@ -56,62 +48,23 @@ fn operators_mean_what_the_readme_says() {
         ("eq", "groups", json!(["a"]), json!(["a", "b"]), false),
         ("any", "groups", json!(["a", "x"]), json!(["a", "b"]), true),
         ("any", "groups", json!(["x"]), json!(["a", "b"]), false),
-        (
-            "all",
-            "groups",
-            json!(["a", "b", "c"]),
-            json!(["a", "b"]),
-            true,
-        ),
+        ("all", "groups", json!(["a", "b", "c"]), json!(["a", "b"]), true),
         ("all", "groups", json!(["a"]), json!(["a", "b"]), false),
-        (
-            "lte",
-            "clearance",
-            json!("Internal"),
-            json!("Internal"),
-            true,
-        ),
-        (
-            "lte",
-            "clearance",
-            json!("Internal"),
-            json!("Secret"),
-            false,
-        ),
+        ("lte", "clearance", json!("Internal"), json!("Internal"), true),
+        ("lte", "clearance", json!("Internal"), json!("Secret"), false),
         ("lte", "clearance", json!(2), json!("1"), true),
         ("lte", "clearance", json!("2"), json!("Secret"), false),
-        (
-            "lte",
-            "clearance",
-            json!(["Public", 3]),
-            json!("Secret"),
-            true,
-        ),
+        ("lte", "clearance", json!(["Public", 3]), json!("Secret"), true),
         ("gte", "year", json!(2020), json!(2026), true),
         ("gte", "year", json!("2020"), json!(9), false),
-        (
-            "prefix",
-            "department",
-            json!("eng"),
-            json!("engineering"),
-            true,
-        ),
-        (
-            "prefix",
-            "department",
-            json!("engineering"),
-            json!("eng"),
-            false,
-        ),
+        ("prefix", "department", json!("eng"), json!("engineering"), true),
+        ("prefix", "department", json!("engineering"), json!("eng"), false),
     ];
     for (op, attribute, claim, held, expected) in rows {
         let mut document = json!({"department": "eng", "clearance": "Public"});
         document[attribute] = held.clone();
         let allowed = allows(&one_rule(op, attribute), json!({"c": claim}), document);
-        assert_eq!(
-            allowed, expected,
-            "{attribute} {op}: document {held}, claim {claim}"
-        );
+        assert_eq!(allowed, expected, "{attribute} {op}: document {held}, claim {claim}");
     }
 }
 
@@ -141,10 +94,7 @@ fn unusable_claims_satisfy_neither_a_rule_nor_its_negation() {
             let rule = json!({"attribute": "clearance", "op": "lte", "claim": "c", "not": not});
             let policy = policy(json!({"rule": [rule]}));
             let document = json!({"department": "hr", "clearance": "Public"});
-            assert!(
-                !allows(&policy, claims.clone(), document),
-                "not = {not}: {claims}"
-            );
+            assert!(!allows(&policy, claims.clone(), document), "not = {not}: {claims}");
         }
     }
 }
@@ -156,11 +106,7 @@ fn groups_overage_is_never_no_groups() {
     ]}));
     let document = json!({"department": "hr", "clearance": 1, "groups": ["a"]});
     assert!(allows(&policy, json!({"groups": ["a"]}), document.clone()));
-    assert!(!allows(
-        &policy,
-        json!({"groups": ["a"], "hasgroups": true}),
-        document
-    ));
+    assert!(!allows(&policy, json!({"groups": ["a"], "hasgroups": true}), document));
 }
 
 #[test]
@@ -169,22 +115,12 @@ fn absence_opens_nothing_unless_the_rule_says_so() {
     let claims = json!({"c": ["x"]});
     let rule = |extra: Json| {
         let mut rule = json!({"attribute": "project", "op": "in", "claim": "c"});
-        rule.as_object_mut()
-            .unwrap()
-            .extend(extra.as_object().unwrap().clone());
+        rule.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         policy(json!({"rule": [rule]}))
     };
     assert!(!allows(&rule(json!({})), claims.clone(), document.clone()));
-    assert!(!allows(
-        &rule(json!({"not": true})),
-        claims.clone(),
-        document.clone()
-    ));
-    assert!(allows(
-        &rule(json!({"absent": "allow"})),
-        claims.clone(),
-        document.clone()
-    ));
+    assert!(!allows(&rule(json!({"not": true})), claims.clone(), document.clone()));
+    assert!(allows(&rule(json!({"absent": "allow"})), claims.clone(), document.clone()));
     let exists = policy(json!({"rule": [{"attribute": "project", "op": "exists", "not": true}]}));
     assert!(!allows(&exists, claims, document));
 }
@@ -199,10 +135,7 @@ fn empty_groups_and_an_empty_policy_allow_nobody() {
         json!({"any": [{"not": true}]}),
         json!({"rule": [{"attribute": "department", "op": "exists"}], "any": [{}]}),
     ] {
-        assert!(
-            !allows(&policy(rules.clone()), json!({}), document.clone()),
-            "{rules}"
-        );
+        assert!(!allows(&policy(rules.clone()), json!({}), document.clone()), "{rules}");
     }
 }
 
@@ -228,35 +161,17 @@ fn both_ways_of_writing_a_group_mean_the_same() {
 #[test]
 fn mistakes_in_rules_are_errors_that_name_their_place() {
     let mistakes = [
-        (
-            json!({"attribute": "colour", "op": "in", "claim": "c"}),
-            "colour",
-        ),
-        (
-            json!({"attribute": "department", "op": "like", "claim": "c"}),
-            "like",
-        ),
-        (
-            json!({"attribute": "department", "op": "lte", "claim": "c"}),
-            "order",
-        ),
-        (
-            json!({"attribute": "groups", "op": "in", "claim": "c"}),
-            "list",
-        ),
+        (json!({"attribute": "colour", "op": "in", "claim": "c"}), "colour"),
+        (json!({"attribute": "department", "op": "like", "claim": "c"}), "like"),
+        (json!({"attribute": "department", "op": "lte", "claim": "c"}), "order"),
+        (json!({"attribute": "groups", "op": "in", "claim": "c"}), "list"),
         (json!({"attribute": "department", "op": "in"}), "claim"),
-        (
-            json!({"attribute": "department", "op": "exists", "claim": "c"}),
-            "exists",
-        ),
+        (json!({"attribute": "department", "op": "exists", "claim": "c"}), "exists"),
     ];
     for (rule, word) in mistakes {
         let config = serde_json::from_value(json!({"rule": [rule]})).unwrap();
         let error = Policy::new(&config, schema()).unwrap_err().to_string();
-        assert!(
-            error.contains("policy.rule[0]") && error.contains(word),
-            "{error}"
-        );
+        assert!(error.contains("policy.rule[0]") && error.contains(word), "{error}");
     }
 }
 
@@ -274,10 +189,7 @@ fn documents_without_a_right_label_are_refused() {
         json!({"department": "hr", "clearance": "Public", "year": "soon"}),
         json!({"department": "hr", "clearance": "Public", "groups": ["a", 1]}),
     ] {
-        assert!(
-            schema().label(document.as_object().unwrap()).is_err(),
-            "{document}"
-        );
+        assert!(schema().label(document.as_object().unwrap()).is_err(), "{document}");
     }
 }
 
@@ -291,11 +203,23 @@ fn the_quarantine_label_stays_shut() {
     let shut = table.intern(&Label::quarantine());
     let bailiwick = everything.decide_raw(&Map::new(), &table);
     assert!(bailiwick.contains(open) && !bailiwick.contains(shut));
-    assert!(
-        !everything
-            .explain(&Map::new(), &Label::quarantine())
-            .allowed
-    );
+    assert!(!everything.explain(&Map::new(), &Label::quarantine()).allowed);
+}
+
+#[test]
+fn a_decision_on_one_table_is_not_used_for_another() {
+    let policy = one_rule("in", "department");
+    let claims = json!({"c": "hr"});
+    let claims = claims.as_object().unwrap();
+    let (here, there) = (LabelTable::default(), LabelTable::default());
+    let sales = label(json!({"department": "sales", "clearance": 1}));
+    let hr = label(json!({"department": "hr", "clearance": 1}));
+    let (hr_here, _) = (here.intern(&hr), here.intern(&sales));
+    let (sales_there, hr_there) = (there.intern(&sales), there.intern(&hr));
+    assert!(policy.decide_raw(claims, &here).contains(hr_here));
+    let bailiwick = policy.decide_raw(claims, &there);
+    assert!(bailiwick.contains(hr_there) && !bailiwick.contains(sales_there));
+    assert!(bailiwick.is_of(&there) && !bailiwick.is_of(&here));
 }
 
 #[test]
@@ -333,11 +257,8 @@ fn claims() -> impl Strategy<Value = Json> {
             json!(2),
             json!("a")
         ]),
-        prop::collection::vec(
-            prop::sample::select(vec!["hr", "eng", "phoenix", "a", "b"]),
-            0..3
-        )
-        .prop_map(|values| json!(values)),
+        prop::collection::vec(prop::sample::select(vec!["hr", "eng", "phoenix", "a", "b"]), 0..3)
+            .prop_map(|values| json!(values)),
         Just(Json::Null),
     ];
     prop::collection::hash_map("[cde]", value, 0..3).prop_map(|claims| json!(claims))

@@ -169,7 +169,8 @@ pub(crate) async fn view_as(
 ) -> Result<Json<View>, Problem> {
     let schema = app.policy.schema();
     let explained = supposed.document.map(|document| schema.label(&document)).transpose();
-    let explained = explained.map_err(|error| Problem::bad_request(format!("document: {error}")))?;
+    let explained =
+        explained.map_err(|error| Problem::bad_request(format!("document: {error}")))?;
     let table = app.index.labels();
     let numbers = (0_u32..).take(table.len()).map(LabelId::from_u32);
     let labels = numbers

@@ -24,15 +24,14 @@ pub(crate) async fn delegation_token(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let header_ids: Vec<&str> = headers
-        .get_all("x-client-id")
-        .iter()
-        .map(|id| id.to_str().unwrap_or("\u{fffd}"))
-        .collect();
+    let header_ids: Vec<&str> =
+        headers.get_all("x-client-id").iter().map(|id| id.to_str().unwrap_or("\u{fffd}")).collect();
     let request =
         DelegationTokenRequest::from_http(query.as_deref(), &header_ids, Some(&id.to_string()));
     let mut suspects = vec![Suspect::Address(peer.ip())];
-    suspects.extend(request.as_ref().ok().map(|request| Suspect::Client(request.client_id().to_string())));
+    suspects.extend(
+        request.as_ref().ok().map(|request| Suspect::Client(request.client_id().to_string())),
+    );
     if let Some(seconds) = attempts.wait_seconds(&suspects) {
         return slow_down(seconds);
     }

@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 
+use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use bailiwick_answer::AnswerError;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};

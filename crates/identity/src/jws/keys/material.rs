@@ -61,11 +61,7 @@ pub(super) fn from_jwk(
         Some(declared) if kind == "RSA" => declared.is_rsa(),
         Some(declared) => declared == algorithm,
     };
-    if agrees {
-        Ok((algorithm, material))
-    } else {
-        Err("alg does not fit the key")
-    }
+    if agrees { Ok((algorithm, material)) } else { Err("alg does not fit the key") }
 }
 
 /// Reads the one public key of a PEM text; the error says what is wrong with it.
@@ -78,39 +74,28 @@ pub(super) fn from_pem(pem: &[u8]) -> Result<(Algorithm, Material), &'static str
         return Err("it does not hold exactly one block `PUBLIC KEY`");
     }
     if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-        let der = key
-            .try_get_as_bytes()
-            .map_err(|_| "the RSA key is malformed")?;
+        let der = key.try_get_as_bytes().map_err(|_| "the RSA key is malformed")?;
         let key =
             aws_lc_rs::rsa::PublicKey::from_der(der).map_err(|_| "the RSA key is malformed")?;
         let parts = RsaPublicKeyComponents::<Vec<u8>>::from(&key);
         return Ok((Algorithm::RS256, rsa(&parts.n, &parts.e)?));
     }
     if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-        return ec(key
-            .try_get_as_bytes()
-            .map_err(|_| "the EC key is malformed")?
-            .to_vec());
+        return ec(key.try_get_as_bytes().map_err(|_| "the EC key is malformed")?.to_vec());
     }
     let key = DecodingKey::from_ed_pem(pem).map_err(|_| "it is no RSA, EC or Ed25519 key")?;
-    let point = key
-        .try_get_as_bytes()
-        .map_err(|_| "the Ed25519 key is malformed")?;
+    let point = key.try_get_as_bytes().map_err(|_| "the Ed25519 key is malformed")?;
     Ok((Algorithm::EdDSA, ed25519(point.to_vec())?))
 }
 
 fn number(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, &'static str> {
     let encoded = text(jwk, name)?.ok_or("a number of the key is missing")?;
-    URL_SAFE_NO_PAD
-        .decode(encoded)
-        .map_err(|_| "a number of the key is not base64url")
+    URL_SAFE_NO_PAD.decode(encoded).map_err(|_| "a number of the key is not base64url")
 }
 
 fn rsa(n: &[u8], e: &[u8]) -> Result<Material, &'static str> {
     let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
-    let bits = n
-        .first()
-        .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
     if !MODULUS_BITS.contains(&bits) {
         return Err("the RSA modulus does not have 2048 to 8192 bits");
     }
@@ -121,10 +106,7 @@ fn rsa(n: &[u8], e: &[u8]) -> Result<Material, &'static str> {
     if !odd(n) || has_roca_fingerprint(n) {
         return Err("the RSA modulus can be factored");
     }
-    Ok(Material::Rsa {
-        n: n.to_vec(),
-        e: e.to_vec(),
-    })
+    Ok(Material::Rsa { n: n.to_vec(), e: e.to_vec() })
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {
@@ -136,13 +118,10 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
 /// is a power of 65537.
 /// By chance an honest modulus looks so less than once in 10^8.
 fn has_roca_fingerprint(n: &[u8]) -> bool {
-    const PRIMES: [u32; 17] = [
-        11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
-    ];
+    const PRIMES: [u32; 17] =
+        [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
     PRIMES.iter().all(|prime| {
-        let residue = n
-            .iter()
-            .fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let residue = n.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
         std::iter::successors(Some(1), |power| Some(power * (65_537 % prime) % prime))
             .take(*prime as usize)
             .any(|power| power == residue)

@@ -49,44 +49,20 @@ async fn c_hostile_claims() {
         ("C1 missing", without("exp"), "exp is missing"),
         ("C1 zero", replaced("exp", "0"), PAST),
         ("C1 negative", replaced("exp", "-1"), PAST),
-        (
-            "C1 past",
-            with(json!({"iat": now() - 700, "exp": now() - 100})),
-            PAST,
-        ),
-        (
-            "C17",
-            with(json!({"iat": now() - 700, "exp": now() - 31})),
-            PAST,
-        ),
+        ("C1 past", with(json!({"iat": now() - 700, "exp": now() - 100})), PAST),
+        ("C17", with(json!({"iat": now() - 700, "exp": now() - 31})), PAST),
         ("C2 number of no type", replaced("exp", "1e999"), NOT_JSON),
         ("C2", replaced("exp", "9223372036854775807"), LIFETIME),
         ("C2", with(json!({"exp": now() + 86_402})), LIFETIME),
         ("C2 old iat", with(json!({"iat": 0})), LIFETIME),
-        (
-            "C2 old iat",
-            replaced("iat", "-9223372036854775808"),
-            LIFETIME,
-        ),
-        (
-            "C3 future",
-            with(json!({"nbf": now() + 100})),
-            "nbf is in the future",
-        ),
-        (
-            "C4 future",
-            with(json!({"iat": now() + 100})),
-            "iat is in the future",
-        ),
+        ("C2 old iat", replaced("iat", "-9223372036854775808"), LIFETIME),
+        ("C3 future", with(json!({"nbf": now() + 100})), "nbf is in the future"),
+        ("C4 future", with(json!({"iat": now() + 100})), "iat is in the future"),
         ("C4 missing", without("iat"), "a required claim is missing"),
         ("C5 missing", without("iss"), ISSUER_TYPE),
         ("C6 missing", without("aud"), AUDIENCE_TYPE),
         ("C7 missing", without("sub"), SUBJECT),
-        (
-            "C7 256 bytes",
-            with(json!({"sub": "s".repeat(256)})),
-            SUBJECT,
-        ),
+        ("C7 256 bytes", with(json!({"sub": "s".repeat(256)})), SUBJECT),
     ];
     for value in [
         "\"1\"",
@@ -115,13 +91,7 @@ async fn c_hostile_claims() {
     ] {
         attacks.push(("C5", with(json!({"iss": other})), ISSUER));
     }
-    for value in [
-        json!(1),
-        json!(null),
-        json!([issuer]),
-        json!({"iss": issuer}),
-        json!(true),
-    ] {
+    for value in [json!(1), json!(null), json!([issuer]), json!({"iss": issuer}), json!(true)] {
         attacks.push(("C5", with(json!({"iss": value})), ISSUER_TYPE));
     }
     for other in [
@@ -136,22 +106,12 @@ async fn c_hostile_claims() {
     ] {
         attacks.push(("C6, C13", with(json!({"aud": other})), NOT_US));
     }
-    for value in [
-        json!(1),
-        json!({"bailiwick": 1}),
-        json!([AUDIENCE, 1]),
-        json!([[AUDIENCE]]),
-        json!(null),
-    ] {
+    for value in
+        [json!(1), json!({"bailiwick": 1}), json!([AUDIENCE, 1]), json!([[AUDIENCE]]), json!(null)]
+    {
         attacks.push(("C6", with(json!({"aud": value})), AUDIENCE_TYPE));
     }
-    for value in [
-        json!(""),
-        json!(1),
-        json!(["alice"]),
-        json!(null),
-        json!({"a": 1}),
-    ] {
+    for value in [json!(""), json!(1), json!(["alice"]), json!(null), json!({"a": 1})] {
         attacks.push(("C7", with(json!({"sub": value})), SUBJECT));
         attacks.push(("jti", with(json!({"jti": value})), TOKEN_ID));
     }
@@ -186,45 +146,23 @@ async fn c_hostile_claims() {
     attacks.push(("C9 lone surrogate", raw(r#""x":"\ud800""#), NOT_JSON));
     let header = signer.header().to_string();
     let invalid_utf8 = claims_text.replace("alice", "\u{1}").into_bytes();
-    let invalid_utf8: Vec<u8> = invalid_utf8
-        .into_iter()
-        .map(|byte| if byte == 1 { 0xff } else { byte })
-        .collect();
+    let invalid_utf8: Vec<u8> =
+        invalid_utf8.into_iter().map(|byte| if byte == 1 { 0xff } else { byte }).collect();
     attacks.push(("C9 UTF-8", signer.sign(&header, invalid_utf8), NOT_JSON));
-    let utf16: Vec<u8> = claims_text
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> = claims_text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     attacks.push(("C9 UTF-16", signer.sign(&header, utf16), NOT_JSON));
 
-    let nested = |levels: usize| {
-        raw(&format!(
-            r#""x":{}{}"#,
-            "[".repeat(levels),
-            "]".repeat(levels)
-        ))
-    };
+    let nested =
+        |levels: usize| raw(&format!(r#""x":{}{}"#, "[".repeat(levels), "]".repeat(levels)));
     attacks.push(("C10", nested(16), DEEP));
     attacks.push(("C10", nested(1_000), DEEP));
     attacks.push(("C10", nested(100_000), LONG));
     let objects = format!(r#""x":{}1{}"#, r#"{"x":"#.repeat(1_000), "}".repeat(1_000));
     attacks.push(("C10 objects", raw(&objects), DEEP));
-    let members = |count: usize| {
-        (0..count)
-            .map(|n| format!(r#""{n}":0"#))
-            .collect::<Vec<_>>()
-    };
-    attacks.push((
-        "C11",
-        raw(&members(1_100).join(",")),
-        "payload has too many members",
-    ));
+    let members = |count: usize| (0..count).map(|n| format!(r#""{n}":0"#)).collect::<Vec<_>>();
+    attacks.push(("C11", raw(&members(1_100).join(",")), "payload has too many members"));
     attacks.push(("C11", raw(&members(100_000).join(",")), LONG));
-    attacks.push((
-        "C11",
-        raw(&format!(r#""x":"{}""#, "x".repeat(2 << 20))),
-        LONG,
-    ));
+    attacks.push(("C11", raw(&format!(r#""x":"{}""#, "x".repeat(2 << 20))), LONG));
 
     for name in ["nonce", "at_hash", "c_hash", "events"] {
         attacks.push(("OIDC-2, 8725-7", with(json!({name: "x"})), FOREIGN));
@@ -251,48 +189,31 @@ async fn c_hostile_claims() {
         attacks.push(("C16, CNF-1, 9449-2", with(json!({"cnf": method})), cause));
     }
     assert_refused(&world, attacks).await;
-    assert_eq!(
-        world.provider.key_requests(),
-        1,
-        "no claim causes a request"
-    );
+    assert_eq!(world.provider.key_requests(), 1, "no claim causes a request");
 }
 
 #[tokio::test]
 async fn c17_expiry_counts_with_the_skew() {
     let world = World::start().await;
     let expired = |ago: i64| {
-        world.signer.token(&changed(
-            world.claims(),
-            json!({"iat": now() - 700, "exp": now() - ago}),
-        ))
+        world
+            .signer
+            .token(&changed(world.claims(), json!({"iat": now() - 700, "exp": now() - ago})))
     };
     assert!(world.verify(&expired(4)).await.is_ok());
     let rejection = world.verify(&expired(31)).await.unwrap_err();
     assert!(matches!(rejection, Rejection::Expired(_)));
     let strict = World::with(json!({"clock_skew_seconds": 0})).await;
-    let claims = changed(
-        strict.claims(),
-        json!({"iat": now() - 700, "exp": now() - 1}),
-    );
+    let claims = changed(strict.claims(), json!({"iat": now() - 700, "exp": now() - 1}));
     assert!(strict.verify(&strict.signer.token(&claims)).await.is_err());
 }
 
 #[tokio::test]
 async fn an_expired_token_that_is_forged_is_only_invalid() {
     let world = World::start().await;
-    let claims = changed(
-        world.claims(),
-        json!({"iat": now() - 700, "exp": now() - 100}),
-    );
-    let rejection = world
-        .verify(&Signer::attacker("k1").token(&claims))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(rejection, Rejection::Invalid(_)),
-        "expiry is told of good tokens only"
-    );
+    let claims = changed(world.claims(), json!({"iat": now() - 700, "exp": now() - 100}));
+    let rejection = world.verify(&Signer::attacker("k1").token(&claims)).await.unwrap_err();
+    assert!(matches!(rejection, Rejection::Invalid(_)), "expiry is told of good tokens only");
 }
 
 #[tokio::test]
@@ -305,21 +226,8 @@ async fn c12_issuers_do_not_vouch_for_each_other() {
         bailiwick_identity::Verifier::start(config(&other.issuer, json!({}))).unwrap();
     until_ready(&trusts_other).await;
 
-    assert!(
-        trusts_other
-            .verify(&signer.token(&claims(&other.issuer)))
-            .await
-            .is_ok()
-    );
+    assert!(trusts_other.verify(&signer.token(&claims(&other.issuer))).await.is_ok());
     let crossed = signer.token(&ours.claims());
-    assert_eq!(
-        ours.verify(&crossed).await.unwrap_err().cause(),
-        FORGED,
-        "8725-5"
-    );
-    assert_eq!(
-        trusts_other.verify(&crossed).await.unwrap_err().cause(),
-        ISSUER,
-        "8725-5"
-    );
+    assert_eq!(ours.verify(&crossed).await.unwrap_err().cause(), FORGED, "8725-5");
+    assert_eq!(trusts_other.verify(&crossed).await.unwrap_err().cause(), ISSUER, "8725-5");
 }

@@ -32,67 +32,37 @@ async fn f_malformed_tokens() {
         ("F3 two segments", format!("{header}.{payload}"), SEGMENTS),
         ("F3 four segments", format!("{good}.{signature}"), SEGMENTS),
         ("F3 trailing dot", format!("{good}."), SEGMENTS),
-        (
-            "F3, F10 five segments",
-            format!("{header}.{payload}.{signature}.AA.AA"),
-            SEGMENTS,
-        ),
+        ("F3, F10 five segments", format!("{header}.{payload}.{signature}.AA.AA"), SEGMENTS),
         ("F4", ".".repeat(8 << 20), LONG),
         ("F5", format!("{good}="), SIGNATURE),
-        (
-            "F5",
-            joined(&format!("{header}=="), payload, signature),
-            HEADER,
-        ),
+        ("F5", joined(&format!("{header}=="), payload, signature), HEADER),
         ("F6", joined("+/+/", payload, signature), HEADER),
-        (
-            "F6",
-            joined(header, payload, &format!("+/{}", standard(&signature[2..]))),
-            SIGNATURE,
-        ),
+        ("F6", joined(header, payload, &format!("+/{}", standard(&signature[2..]))), SIGNATURE),
         ("F7 space", inserted(' '), PAYLOAD),
         ("F7 tab", inserted('\t'), PAYLOAD),
         ("F7 line", inserted('\n'), PAYLOAD),
         ("F7 NUL", inserted('\0'), PAYLOAD),
         ("F7 around", format!(" {good}"), HEADER),
         ("F7 around", format!("{good}\n"), SIGNATURE),
-        (
-            "8725-3 braces",
-            joined(header, &format!("{{{payload}"), signature),
-            PAYLOAD,
-        ),
+        ("8725-3 braces", joined(header, &format!("{{{payload}"), signature), PAYLOAD),
         ("8725-3 quotes", format!("\"{good}\""), HEADER),
         ("F8", non_canonical(&good), SIGNATURE),
-        (
-            "F9 flattened",
-            flattened.to_string(),
-            "token does not have exactly three segments",
-        ),
+        ("F9 flattened", flattened.to_string(), "token does not have exactly three segments"),
         ("F9 general", general.to_string(), SEGMENTS),
         ("F11", joined(header, payload, ""), "signature is empty"),
         (
             "F12",
-            world
-                .signer
-                .token(&changed(world.claims(), json!({"x": "x".repeat(20_000)}))),
+            world.signer.token(&changed(world.claims(), json!({"x": "x".repeat(20_000)}))),
             LONG,
         ),
     ];
     assert_refused(&world, attacks).await;
-    assert_eq!(
-        world.provider.requests(),
-        requests,
-        "a malformed token causes no request"
-    );
+    assert_eq!(world.provider.requests(), requests, "a malformed token causes no request");
 }
 
 /// The same token with other bits after the last byte of its signature.
 fn non_canonical(token: &str) -> String {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = ALPHABET.find(token.chars().last().unwrap()).unwrap();
-    format!(
-        "{}{}",
-        &token[..token.len() - 1],
-        &ALPHABET[last + 1..last + 2]
-    )
+    format!("{}{}", &token[..token.len() - 1], &ALPHABET[last + 1..last + 2])
 }

@@ -56,18 +56,12 @@ async fn h_hostile_headers() {
         attacks.push(("H1, 8725-1", with(json!({"alg": algorithm})), ALGORITHM));
     }
     attacks.push(("H1 missing", without("alg"), ALGORITHM));
-    let unsigned = format!(
-        "{}.{}.",
-        base64url(r#"{"alg":"none","kid":"k1"}"#),
-        base64url(&payload)
-    );
+    let unsigned =
+        format!("{}.{}.", base64url(r#"{"alg":"none","kid":"k1"}"#), base64url(&payload));
     attacks.push(("H1 unsigned", unsigned, "signature is empty"));
 
     let pem = signer.pem();
-    let stripped = pem
-        .lines()
-        .filter(|line| !line.starts_with('-'))
-        .collect::<String>();
+    let stripped = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
     for secret in [
         pem.into_bytes(),
         stripped.into_bytes(),
@@ -112,26 +106,13 @@ async fn h_hostile_headers() {
     ] {
         attacks.push(("H8", with(json!({"kid": id})), KEY_ID));
     }
-    for id in [
-        "../../dev/null",
-        "__proto__",
-        "constructor",
-        "K1",
-        "k",
-        "k1?x=y&kid=k1",
-    ] {
+    for id in ["../../dev/null", "__proto__", "constructor", "K1", "k", "k1?x=y&kid=k1"] {
         attacks.push(("H8", with(json!({"kid": id})), UNKNOWN));
     }
     attacks.push(("H8 100 KB", with(json!({"kid": "k".repeat(100_000)})), LONG));
     attacks.push(("H9", without("kid"), "kid is missing"));
 
-    for critical in [
-        json!(["unknown"]),
-        json!([]),
-        json!(["alg"]),
-        json!("alg"),
-        json!(null),
-    ] {
+    for critical in [json!(["unknown"]), json!([]), json!(["alg"]), json!("alg"), json!(null)] {
         attacks.push(("H10", with(json!({"crit": critical})), MEMBER));
     }
     attacks.push(("H11", with(json!({"b64": false})), MEMBER));
@@ -149,31 +130,16 @@ async fn h_hostile_headers() {
     ] {
         attacks.push(("H12", text(header), twice));
     }
-    for header in [
-        "\u{feff}{\"alg\":\"RS256\"}",
-        "{\"alg\":\"RS256\"}x",
-        "{\"alg\":\"RS256\"",
-        "",
-    ] {
+    for header in ["\u{feff}{\"alg\":\"RS256\"}", "{\"alg\":\"RS256\"}x", "{\"alg\":\"RS256\"", ""]
+    {
         attacks.push(("H13", text(header), "header is not JSON"));
     }
     for header in ["[\"RS256\"]", "null", "\"RS256\"", "1"] {
         attacks.push(("H13", text(header), "header is not a JSON object"));
     }
-    let deep = format!(
-        r#"{{"alg":"RS256","x":{}1{}}}"#,
-        "[".repeat(50),
-        "]".repeat(50)
-    );
-    attacks.push((
-        "C10 in the header",
-        text(&deep),
-        "header is nested too deeply",
-    ));
-    let many = (0..50)
-        .map(|n| format!(r#""m{n}":0"#))
-        .collect::<Vec<_>>()
-        .join(",");
+    let deep = format!(r#"{{"alg":"RS256","x":{}1{}}}"#, "[".repeat(50), "]".repeat(50));
+    attacks.push(("C10 in the header", text(&deep), "header is nested too deeply"));
+    let many = (0..50).map(|n| format!(r#""m{n}":0"#)).collect::<Vec<_>>().join(",");
     attacks.push((
         "C11 in the header",
         text(&format!("{{{many}}}")),
@@ -199,26 +165,16 @@ async fn h_hostile_headers() {
     attacks.push(("9068-2 absent", without("typ"), TYPE));
 
     assert_refused(&world, attacks).await;
-    assert_eq!(
-        world.provider.key_requests(),
-        2,
-        "K13: all unknown kids together cause one fetch"
-    );
+    assert_eq!(world.provider.key_requests(), 2, "K13: all unknown kids together cause one fetch");
     let wrong = |target: &String| target.contains("kid") || target.contains("dev/null");
-    assert!(
-        !world.provider.requests().iter().any(wrong),
-        "no text of a token is in a URL"
-    );
+    assert!(!world.provider.requests().iter().any(wrong), "no text of a token is in a URL");
 }
 
 fn hmac_token(secret: &[u8], payload: &str) -> String {
     let header = r#"{"alg":"HS256","typ":"at+jwt","kid":"k1"}"#;
     let signed = format!("{}.{}", base64url(header), base64url(payload));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    format!(
-        "{signed}.{}",
-        base64url(hmac::sign(&key, signed.as_bytes()))
-    )
+    format!("{signed}.{}", base64url(hmac::sign(&key, signed.as_bytes())))
 }
 
 #[tokio::test]
@@ -233,14 +189,9 @@ async fn h4_psychic_signatures() {
     let good = signer.token(&world.claims());
     assert!(world.verify(&good).await.is_ok());
     let (signed, _) = good.rsplit_once('.').unwrap();
-    let attacks = [
-        vec![0; 64],
-        [ORDER, ORDER].concat(),
-        [[0; 32], ORDER].concat(),
-        vec![0; 63],
-        vec![1],
-    ]
-    .map(|signature| ("H4", format!("{signed}.{}", base64url(signature)), FORGED));
+    let attacks =
+        [vec![0; 64], [ORDER, ORDER].concat(), [[0; 32], ORDER].concat(), vec![0; 63], vec![1]]
+            .map(|signature| ("H4", format!("{signed}.{}", base64url(signature)), FORGED));
     assert_refused(&world, attacks.into()).await;
 }
 
@@ -254,11 +205,7 @@ async fn h6_urls_in_headers_are_never_followed() {
         for signer in [&attacker, &world.signer] {
             let header = changed(signer.header(), json!({name: url}));
             let token = signer.sign(header.to_string(), world.claims().to_string());
-            assert_eq!(
-                world.verify(&token).await.unwrap_err().cause(),
-                MEMBER,
-                "{name}"
-            );
+            assert_eq!(world.verify(&token).await.unwrap_err().cause(), MEMBER, "{name}");
         }
     }
     let visit = tokio::time::timeout(Duration::from_millis(200), bait.accept()).await;

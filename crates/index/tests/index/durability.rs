@@ -1,0 +1,109 @@
+//! What survives, and what is said when something does not.
+
+use std::fs;
+
+use bailiwick_index::{Index, Mode};
+
+use crate::people::People;
+use crate::{document, open, query, seen, try_open};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reopening_changes_nothing() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let texts = ["the pump leaks", "a valve and a pump", "water"];
+    let mut before = Vec::new();
+    {
+        let index = open(folder.path());
+        for (n, text) in texts.iter().enumerate() {
+            index.upsert(vec![document(&format!("d{n}"), "ours", &[text])]).await.unwrap();
+        }
+        let ours = people.member(&["ours"], &index).await;
+        for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
+            before.push(seen(&index.search(&query("pump", mode, 5), &ours).await.unwrap()));
+        }
+    }
+    // What is derived may vanish or fall behind; the catalogue makes it anew.
+    for lose in [false, true] {
+        if lose {
+            fs::remove_dir_all(folder.path().join("lexical")).unwrap();
+        }
+        let index = open(folder.path());
+        let ours = people.member(&["ours"], &index).await;
+        for (mode, before) in [Mode::Dense, Mode::Lexical, Mode::Hybrid].into_iter().zip(&before) {
+            let after = seen(&index.search(&query("pump", mode, 5), &ours).await.unwrap());
+            assert_eq!(&after, before, "{mode:?}, derived index lost: {lose}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_lexical_index_catches_up() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let older = tempfile::tempdir().unwrap();
+    {
+        let index = open(folder.path());
+        index.upsert(vec![document("a", "ours", &["pump"])]).await.unwrap();
+    }
+    copy(&folder.path().join("lexical"), older.path());
+    {
+        let index = open(folder.path());
+        index.upsert(vec![document("a", "ours", &["valve"])]).await.unwrap();
+        index.upsert(vec![document("b", "ours", &["pump"])]).await.unwrap();
+    }
+    fs::remove_dir_all(folder.path().join("lexical")).unwrap();
+    copy(older.path(), &folder.path().join("lexical"));
+    let index = open(folder.path());
+    let ours = people.member(&["ours"], &index).await;
+    let hits = index.search(&query("pump", Mode::Lexical, 5), &ours).await.unwrap();
+    assert_eq!(seen(&hits).len(), 1);
+    assert_eq!(hits.hits[0].id.to_string(), "b#0");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn only_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let _index = open(folder.path());
+    let error = try_open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("another process"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_reported_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let file = folder.path().join("index.db");
+    fs::remove_file(folder.path().join("index.db-wal")).ok();
+    fs::write(&file, b"this was a database once, and is none now, whatever its name says").unwrap();
+    let error = try_open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("index.db") && error.contains("backup"), "{error}");
+    assert!(fs::read(&file).unwrap().starts_with(b"this was a database once"));
+
+    fs::remove_file(&file).unwrap();
+    let error = try_open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("missing"), "{error}");
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn vectors_of_two_embedders_do_not_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let other = bailiwick_index::Options {
+        folder: folder.path().to_owned(),
+        schema: crate::schema(),
+        embedder: "another".into(),
+        dimensions: crate::DIMENSIONS,
+    };
+    let error = bailiwick_index::EmbeddedIndex::open(other).unwrap_err().to_string();
+    assert!(error.contains("`test") && error.contains("`another"), "{error}");
+}

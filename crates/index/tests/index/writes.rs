@@ -1,0 +1,138 @@
+//! What a write changes, and when.
+
+use bailiwick_index::{DocumentId, Index, IndexError, Mode, Size};
+
+use crate::people::People;
+use crate::{document, metadata, open, query, schema, seen};
+
+async fn ids(index: &dyn Index, within: &bailiwick_policy::Bailiwick) -> Vec<String> {
+    let hits = index.search(&query("pump", Mode::Hybrid, 10), within).await.unwrap();
+    hits.hits.iter().map(|hit| hit.id.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_seen_by_the_next_search() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let receipt = index.upsert(vec![document("a", "ours", &["a pump", "a valve"])]).await.unwrap();
+    assert_eq!((receipt.documents, receipt.chunks), (1, 2));
+    assert_eq!(index.revision(), receipt.revision);
+    let ours = people.member(&["ours"], &index).await;
+    assert_eq!(ids(&index, &ours).await, ["a#0", "a#1"]);
+
+    index.upsert(vec![document("a", "ours", &["only a valve now"])]).await.unwrap();
+    assert_eq!(ids(&index, &ours).await, ["a#0"]);
+    assert_eq!(index.size(&ours).await.unwrap(), Size { labels: 1, chunks: 1 });
+
+    let receipt =
+        index.remove(&["a", "never"].map(|id| DocumentId::new(id).unwrap())).await.unwrap();
+    assert_eq!((receipt.documents, receipt.chunks), (1, 1));
+    assert_eq!(ids(&index, &ours).await, [""; 0]);
+    assert_eq!(index.size(&ours).await.unwrap(), Size::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_label_is_in_force_at_once() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let id = DocumentId::new("a").unwrap();
+    index.upsert(vec![document("a", "ours", &["a pump"])]).await.unwrap();
+    let ours = people.member(&["ours"], &index).await;
+    assert!(index.document(&id, &ours).await.unwrap().is_some());
+
+    let moved = metadata("theirs");
+    let label = schema().label(&moved).unwrap();
+    index.relabel(&id, moved, label.clone()).await.unwrap().unwrap();
+    assert_eq!(ids(&index, &ours).await, [""; 0], "the old bailiwick does not reach it");
+    assert!(index.document(&id, &ours).await.unwrap().is_none());
+    let theirs = people.member(&["theirs"], &index).await;
+    assert_eq!(ids(&index, &theirs).await, ["a#0"]);
+    let found = index.document(&id, &theirs).await.unwrap().unwrap();
+    assert_eq!(found.metadata, metadata("theirs"));
+
+    let never = DocumentId::new("never").unwrap();
+    assert!(index.relabel(&never, metadata("ours"), label).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bailiwick_does_not_grow_by_itself() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    index.upsert(vec![document("a", "theirs", &["a pump"])]).await.unwrap();
+    let before = people.member(&["ours", "theirs"], &index).await;
+    index.upsert(vec![document("b", "ours", &["a pump"])]).await.unwrap();
+    assert_eq!(ids(&index, &before).await, ["a#0"], "the label of b was not decided on");
+    let after = people.member(&["ours", "theirs"], &index).await;
+    assert_eq!(ids(&index, &after).await, ["a#0", "b#0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bailiwick_of_another_index_opens_nothing() {
+    let people = People::new().await;
+    let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (index, other) = (open(folders.0.path()), open(folders.1.path()));
+    index.upsert(vec![document("a", "theirs", &["a pump"])]).await.unwrap();
+    other.upsert(vec![document("a", "ours", &["a pump"])]).await.unwrap();
+    let foreign = people.member(&["ours"], &other).await;
+    let id = DocumentId::new("a").unwrap();
+    let searched = index.search(&query("pump", Mode::Hybrid, 1), &foreign).await;
+    assert!(matches!(searched, Err(IndexError::ForeignBailiwick)));
+    assert!(matches!(index.document(&id, &foreign).await, Err(IndexError::ForeignBailiwick)));
+    assert!(matches!(index.size(&foreign).await, Err(IndexError::ForeignBailiwick)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_with_a_bad_vector_stores_nothing() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut bad = document("b", "ours", &["a pump"]);
+    bad.chunks[0].vector.pop();
+    let refused = index.upsert(vec![document("a", "ours", &["a pump"]), bad]).await;
+    assert!(matches!(refused, Err(IndexError::Dimensions { expected: 8, found: 7 })));
+    index.upsert(vec![document("c", "ours", &["a valve"])]).await.unwrap();
+    let ours = people.member(&["ours"], &index).await;
+    assert_eq!(ids(&index, &ours).await, ["c#0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unchanged_means_the_same_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    index.upsert(vec![document("a", "ours", &["a pump"])]).await.unwrap();
+    let asked = [("a", [7; 32]), ("a", [8; 32]), ("b", [7; 32])];
+    let asked = asked.map(|(id, hash)| (DocumentId::new(id).unwrap(), hash));
+    assert_eq!(index.unchanged(&asked).await.unwrap(), [true, false, false]);
+}
+
+/// Readers see whole batches: all ten documents of one generation, or none of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_never_sees_half_a_batch() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let batch = |generation: usize| {
+        let text = format!("pump generation{generation}");
+        (0..10).map(|n| document(&format!("d{n}"), "ours", &[text.as_str()])).collect::<Vec<_>>()
+    };
+    index.upsert(batch(0)).await.unwrap();
+    let ours = people.member(&["ours"], &index).await;
+    let writer = tokio::spawn({
+        let index = index.clone();
+        async move {
+            for generation in 1..12 {
+                index.upsert(batch(generation)).await.unwrap();
+            }
+        }
+    });
+    while !writer.is_finished() {
+        let hits = index.search(&query("pump", Mode::Lexical, 20), &ours).await.unwrap();
+        let texts: std::collections::BTreeSet<_> =
+            seen(&hits).into_iter().map(|(_, text, ..)| text).collect();
+        assert!(texts.len() <= 1, "{texts:?}");
+    }
+    writer.await.unwrap();
+}
