@@ -110,19 +110,14 @@ impl Serialize for Authentication {
 pub(crate) fn client_keys(text: &str) -> Result<KeySet, AuthorityError> {
     let refused = |why: String| AuthorityError::Key(why);
     if text.contains("PRIVATE KEY") {
-        return Err(refused(
-            "this is a private key; replace it, and give the public half".into(),
-        ));
+        return Err(refused("this is a private key; replace it, and give the public half".into()));
     }
     if text.contains("-----BEGIN") {
         return KeySet::from_pem(text.as_bytes()).map_err(|e| refused(e.to_string()));
     }
     let (keys, ignored) = KeySet::from_jwks(text.as_bytes()).map_err(|e| refused(e.to_string()))?;
     match ignored.first() {
-        Some(key) => Err(refused(format!(
-            "key {} cannot be used: {}",
-            key.position, key.reason
-        ))),
+        Some(key) => Err(refused(format!("key {} cannot be used: {}", key.position, key.reason))),
         None if keys.is_empty() => Err(refused("the set holds no key".into())),
         None => Ok(keys),
     }

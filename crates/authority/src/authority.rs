@@ -49,9 +49,7 @@ pub struct Authority {
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority")
-            .field("config", &self.inner.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Authority").field("config", &self.inner.config).finish_non_exhaustive()
     }
 }
 
@@ -79,17 +77,9 @@ impl Authority {
         let key_directory = data_dir.join("keys");
         let store = Store::open(data_dir, &key_directory)?;
         let keys = Keys::new(key_directory)?;
-        let inner = Inner {
-            config,
-            trust_domain,
-            store,
-            keys,
-            audit,
-        };
+        let inner = Inner { config, trust_domain, store, keys, audit };
         inner.ensure_key()?;
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The configuration that it was opened with.
@@ -108,8 +98,7 @@ impl Authority {
         by: &Administrator,
     ) -> Result<Agent, AuthorityError> {
         let (name, by) = (name.to_owned(), by.clone());
-        self.blocking(move |inner| inner.create_agent(name, auth, &by))
-            .await
+        self.blocking(move |inner| inner.create_agent(name, auth, &by)).await
     }
 
     /// Delegates to an agent; this takes the place of what was delegated before.
@@ -125,8 +114,7 @@ impl Authority {
         by: &Administrator,
     ) -> Result<Delegation, AuthorityError> {
         let (name, by) = (name.to_owned(), by.clone());
-        self.blocking(move |inner| inner.delegate(&name, request, &by))
-            .await
+        self.blocking(move |inner| inner.delegate(&name, request, &by)).await
     }
 
     /// Shuts an agent out for good: its tokens are refused from the next request on.
@@ -140,8 +128,7 @@ impl Authority {
         by: &Administrator,
     ) -> Result<Agent, AuthorityError> {
         let (name, by) = (name.to_owned(), by.clone());
-        self.blocking(move |inner| inner.revoke_agent(&name, &by))
-            .await
+        self.blocking(move |inner| inner.revoke_agent(&name, &by)).await
     }
 
     /// Takes back what is delegated to an agent. Its tokens are refused from the next request on,
@@ -156,8 +143,7 @@ impl Authority {
         by: &Administrator,
     ) -> Result<Agent, AuthorityError> {
         let (name, by) = (name.to_owned(), by.clone());
-        self.blocking(move |inner| inner.revoke_delegation(&name, &by))
-            .await
+        self.blocking(move |inner| inner.revoke_delegation(&name, &by)).await
     }
 
     /// Every agent, by name, revoked ones too.
@@ -165,8 +151,7 @@ impl Authority {
     /// # Errors
     /// The database cannot be read.
     pub async fn list_agents(&self) -> Result<Vec<Agent>, AuthorityError> {
-        self.blocking(|inner| Ok(inner.store.read(store::agents)?))
-            .await
+        self.blocking(|inner| Ok(inner.store.read(store::agents)?)).await
     }
 
     /// Every delegation that an agent ever had, oldest first.
@@ -178,9 +163,7 @@ impl Authority {
         self.blocking(move |inner| {
             let found = inner.store.read(|c| store::agent(c, By::Name(&name)))?;
             let agent = found.ok_or(AuthorityError::NoSuchAgent(name))?;
-            Ok(inner
-                .store
-                .read(|c| store::delegations(c, agent.client_id))?)
+            Ok(inner.store.read(|c| store::delegations(c, agent.client_id))?)
         })
         .await
     }
@@ -306,9 +289,7 @@ impl Inner {
         if !(1..=longest).contains(&ttl_seconds) {
             return Err(AuthorityError::Ttl { longest });
         }
-        let lifetime = request
-            .lifetime_seconds
-            .unwrap_or(DEFAULT_DELEGATION_SECONDS);
+        let lifetime = request.lifetime_seconds.unwrap_or(DEFAULT_DELEGATION_SECONDS);
         if !(1..=MAX_DELEGATION_SECONDS).contains(&lifetime) {
             return Err(AuthorityError::Lifetime);
         }
@@ -331,8 +312,7 @@ impl Inner {
             writing.revoke_agent(agent.client_id, Timestamp::now())?;
             known(writing, name)
         })?;
-        self.audit
-            .record_blocking(about(&agent, Kind::AgentRevoked, by))?;
+        self.audit.record_blocking(about(&agent, Kind::AgentRevoked, by))?;
         Ok(agent)
     }
 
@@ -345,16 +325,13 @@ impl Inner {
             writing.revoke_delegations(agent.client_id, Timestamp::now())?;
             known(writing, name)
         })?;
-        self.audit
-            .record_blocking(about(&agent, Kind::DelegationRevoked, by))?;
+        self.audit.record_blocking(about(&agent, Kind::DelegationRevoked, by))?;
         Ok(agent)
     }
 }
 
 fn known(writing: &Writing<'_>, name: &str) -> Result<Agent, AuthorityError> {
-    writing
-        .agent(name)?
-        .ok_or_else(|| AuthorityError::NoSuchAgent(name.to_owned()))
+    writing.agent(name)?.ok_or_else(|| AuthorityError::NoSuchAgent(name.to_owned()))
 }
 
 fn administered(kind: Kind, by: &Administrator) -> Event {

@@ -37,10 +37,7 @@ impl Timestamp {
     /// `seconds` later.
     #[must_use]
     pub fn plus(self, seconds: u64) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)))
     }
 }
 
@@ -62,7 +59,5 @@ impl Serialize for Timestamp {
 
 /// Now, to the millisecond, as RFC 3339 with `Z`.
 pub(crate) fn now_in_milliseconds() -> String {
-    OffsetDateTime::now_utc()
-        .format(MILLISECONDS)
-        .unwrap_or_default()
+    OffsetDateTime::now_utc().format(MILLISECONDS).unwrap_or_default()
 }

@@ -48,10 +48,7 @@ impl AuthorityConfig {
     /// # Errors
     /// [`AuthorityError::Config`] names the first key with an impossible value.
     pub fn validate(&self) -> Result<TrustDomain, AuthorityError> {
-        let wrong = |key, reason: &str| AuthorityError::Config {
-            key,
-            reason: reason.to_owned(),
-        };
+        let wrong = |key, reason: &str| AuthorityError::Config { key, reason: reason.to_owned() };
         if !is_issuer(&self.issuer) {
             return Err(wrong(
                 "issuer",
@@ -62,25 +59,13 @@ impl AuthorityConfig {
             return Err(wrong("token_ttl_seconds", "write 1 to 1800"));
         }
         let audience = self.audience();
-        if audience.is_empty()
-            || audience
-                .chars()
-                .any(|c| c.is_whitespace() || c.is_control())
-        {
-            return Err(wrong(
-                "audience",
-                "write a name without spaces, or leave it out",
-            ));
+        if audience.is_empty() || audience.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(wrong("audience", "write a name without spaces, or leave it out"));
         }
         TrustDomain::new(&self.trust_domain)
             .ok()
             .filter(|domain| domain.as_str() == self.trust_domain)
-            .ok_or_else(|| {
-                wrong(
-                    "trust_domain",
-                    "write a name like acme.example, in lower case",
-                )
-            })
+            .ok_or_else(|| wrong("trust_domain", "write a name like acme.example, in lower case"))
     }
 }
 

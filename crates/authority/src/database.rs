@@ -64,19 +64,15 @@ impl DatabaseError {
     pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt {
-                path,
-                cause: source.to_string(),
-            },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, cause: source.to_string() }
+            }
             _ => Self::Unusable { path, source },
         }
     }
 
     pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
-        Self::File {
-            path: path.to_owned(),
-            source,
-        }
+        Self::File { path: path.to_owned(), source }
     }
 }
 
@@ -105,12 +101,8 @@ pub(crate) fn open(path: &Path, shape: &Shape) -> Result<Connection, DatabaseErr
     let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(wrong)?;
     use_wal(&connection).map_err(wrong)?;
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(wrong)?;
-    connection
-        .pragma_update(None, "foreign_keys", true)
-        .map_err(wrong)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(wrong)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(wrong)?;
     connection.set_prepared_statement_cache_capacity(64);
     prepare(&mut connection, path, shape)?;
     Ok(connection)
@@ -135,22 +127,15 @@ fn prepare(connection: &mut Connection, path: &Path, shape: &Shape) -> Result<()
     if version(connection).map_err(wrong)? == shape.version {
         return Ok(());
     }
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(wrong)?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
     let found = version(&transaction).map_err(wrong)?;
     if found > shape.version {
-        return Err(DatabaseError::Newer {
-            path: path.to_owned(),
-            found,
-            known: shape.version,
-        });
+        return Err(DatabaseError::Newer { path: path.to_owned(), found, known: shape.version });
     }
     if found == 0 {
         transaction.execute_batch(shape.sql).map_err(wrong)?;
-        transaction
-            .pragma_update(None, "user_version", shape.version)
-            .map_err(wrong)?;
+        transaction.pragma_update(None, "user_version", shape.version).map_err(wrong)?;
     }
     transaction.commit().map_err(wrong)
 }

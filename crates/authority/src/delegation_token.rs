@@ -46,23 +46,14 @@ impl DelegationTokenRequest {
         if in_query.len() > 1 || scopes.len() > 1 || x_client_ids.len() > 1 {
             return Err(IssueError::Ambiguous);
         }
-        let given = in_query
-            .iter()
-            .map(String::as_str)
-            .chain(x_client_ids.iter().copied());
-        let ids = given
-            .map(client_id)
-            .collect::<Result<Vec<Uuid>, IssueError>>()?;
+        let given = in_query.iter().map(String::as_str).chain(x_client_ids.iter().copied());
+        let ids = given.map(client_id).collect::<Result<Vec<Uuid>, IssueError>>()?;
         let client_id = match ids.as_slice() {
             [] => return Err(IssueError::ClientIdMissing),
             [first, rest @ ..] if rest.iter().all(|id| id == first) => *first,
             _ => return Err(IssueError::Ambiguous),
         };
-        Ok(Self {
-            client_id,
-            scope: scopes.pop(),
-            request_id: request_id.map(str::to_owned),
-        })
+        Ok(Self { client_id, scope: scopes.pop(), request_id: request_id.map(str::to_owned) })
     }
 }
 
@@ -261,30 +252,25 @@ impl Authority {
         &self,
         request: DelegationTokenRequest,
     ) -> Result<IssuedToken, IssueError> {
-        let DelegationTokenRequest {
-            client_id,
-            scope,
-            request_id,
-        } = request;
+        let DelegationTokenRequest { client_id, scope, request_id } = request;
         let asked = scope.clone();
-        let issued = self
-            .blocking(move |inner| inner.issue(client_id, asked.as_deref()))
-            .await;
+        let issued = self.blocking(move |inner| inner.issue(client_id, asked.as_deref())).await;
         let error = match issued {
             Ok((minted, agent)) => {
                 let event = minted.event(&agent).with_request(request_id.as_deref());
-                self.audit()
-                    .record(event)
-                    .await
-                    .map_err(AuthorityError::from)?;
+                self.audit().record(event).await.map_err(AuthorityError::from)?;
                 return Ok(IssuedToken::new(minted, &self.config().trust_domain));
             }
             Err(error) => error,
         };
-        if let IssueError::Unavailable(cause) = &error {
-            tracing::error!(%cause, "no token could be issued");
-        }
-        let mut event = Event::new(Kind::TokenRefused, Outcome::Refused)
+        let outcome = match &error {
+            IssueError::Unavailable(cause) => {
+                tracing::error!(%cause, "no token could be issued");
+                Outcome::Failed
+            }
+            _ => Outcome::Refused,
+        };
+        let mut event = Event::new(Kind::TokenRefused, outcome)
             .with_detail(format!("{error}: {}", error.advice()))
             .with_request(request_id.as_deref());
         event.client_id = Some(client_id.to_string());
@@ -308,10 +294,9 @@ impl Inner {
         let delegation = usable(&agent)?;
         let scopes = match asked {
             None => delegation.permissions.clone(),
-            Some(asked) => delegation
-                .permissions
-                .narrowed(asked)
-                .ok_or(IssueError::InvalidScope)?,
+            Some(asked) => {
+                delegation.permissions.narrowed(asked).ok_or(IssueError::InvalidScope)?
+            }
         };
         let minted = self.mint(Draft {
             agent: &agent,
@@ -328,14 +313,9 @@ impl Inner {
 
 /// What is delegated to `agent` now, if it permits anything.
 fn usable(agent: &Agent) -> Result<&Delegation, IssueError> {
-    let delegation = agent
-        .delegation
-        .as_ref()
-        .ok_or(IssueError::NothingDelegated)?;
+    let delegation = agent.delegation.as_ref().ok_or(IssueError::NothingDelegated)?;
     if delegation.expires_at <= Timestamp::now() {
-        return Err(IssueError::Expired {
-            expired_at: delegation.expires_at,
-        });
+        return Err(IssueError::Expired { expired_at: delegation.expires_at });
     }
     if delegation.permissions.is_empty() {
         return Err(IssueError::NothingPermitted);

@@ -58,11 +58,7 @@ struct Verifier {
 impl Keys {
     pub(crate) fn new(directory: PathBuf) -> Result<Self, DatabaseError> {
         database::private_directory(&directory)?;
-        Ok(Self {
-            directory,
-            signer: Mutex::default(),
-            verifier: Mutex::default(),
-        })
+        Ok(Self { directory, signer: Mutex::default(), verifier: Mutex::default() })
     }
 
     /// Makes the first key. Returns its id, or `None` when there is one already.
@@ -91,14 +87,7 @@ impl Keys {
         write_private(&file, private.as_ref()).map_err(|e| DatabaseError::file(&file, e))?;
         let jwk = signer.jwk().to_string();
         let kid = signer.kid;
-        writing.insert_key(
-            &KeyRow {
-                kid: kid.clone(),
-                jwk,
-                retired_at: None,
-            },
-            now,
-        )?;
+        writing.insert_key(&KeyRow { kid: kid.clone(), jwk, retired_at: None }, now)?;
         Ok(kid)
     }
 
@@ -135,10 +124,7 @@ impl Keys {
             .map_err(|e| AuthorityError::SigningKey(e.to_string()))?;
         let keys = Arc::new(keys);
         let kids = rows.into_iter().map(|row| row.kid).collect();
-        *known = Some(Verifier {
-            kids,
-            keys: Arc::clone(&keys),
-        });
+        *known = Some(Verifier { kids, keys: Arc::clone(&keys) });
         Ok(keys)
     }
 
@@ -165,27 +151,20 @@ fn jwk_set(rows: &[KeyRow]) -> Result<Value, AuthorityError> {
 }
 
 fn verifies(key: &KeyRow, now: Timestamp) -> bool {
-    key.retired_at
-        .is_none_or(|at| Timestamp::from_unix(at).plus(OVERLAP_SECONDS) > now)
+    key.retired_at.is_none_or(|at| Timestamp::from_unix(at).plus(OVERLAP_SECONDS) > now)
 }
 
 impl Signer {
     fn generate() -> Result<Self, AuthorityError> {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048)
             .map_err(|_| AuthorityError::SigningKey("it cannot be made".into()))?;
-        Ok(Self {
-            kid: thumbprint(&pair),
-            pair,
-        })
+        Ok(Self { kid: thumbprint(&pair), pair })
     }
 
     fn load(file: &Path, kid: &str) -> Result<Self, AuthorityError> {
         let wrong = |e| DatabaseError::file(file, e);
         if fs::metadata(file).map_err(wrong)?.len() > MAX_FILE_BYTES {
-            return Err(AuthorityError::SigningKey(format!(
-                "{} is no key",
-                file.display()
-            )));
+            return Err(AuthorityError::SigningKey(format!("{} is no key", file.display())));
         }
         let private = SecretSlice::from(fs::read(file).map_err(wrong)?);
         let pair = RsaKeyPair::from_pkcs8(private.expose_secret()).map_err(|e| {
@@ -195,10 +174,7 @@ impl Signer {
             let text = format!("{} holds another key than its name says", file.display());
             return Err(AuthorityError::SigningKey(text));
         }
-        Ok(Self {
-            kid: kid.to_owned(),
-            pair,
-        })
+        Ok(Self { kid: kid.to_owned(), pair })
     }
 
     /// The public half.
@@ -209,22 +185,13 @@ impl Signer {
 
     /// A token (RFC 7515 compact form, RS256, `typ: at+jwt`) with these claims.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, AuthorityError> {
-        let header = Header {
-            alg: "RS256",
-            typ: "at+jwt",
-            kid: &self.kid,
-        };
+        let header = Header { alg: "RS256", typ: "at+jwt", kid: &self.kid };
         let mut token = encoded(&header)?;
         token.push('.');
         token.push_str(&encoded(claims)?);
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                token.as_bytes(),
-                &mut signature,
-            )
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
             .map_err(|_| AuthorityError::SigningKey("it does not sign".into()))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
@@ -264,11 +231,7 @@ fn thumbprint(pair: &RsaKeyPair) -> String {
 /// Writes a file that only its owner reads, whole or not at all, and onto the disk.
 fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension(format!("{}.part", Uuid::new_v4()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

@@ -111,18 +111,11 @@ impl Store {
         let path = data_dir.join("authority.db");
         let has_keys = std::fs::read_dir(keys).is_ok_and(|mut files| files.next().is_some());
         if has_keys && !database::has_content(&path) {
-            return Err(DatabaseError::Missing {
-                path,
-                witness: keys.to_owned(),
-            });
+            return Err(DatabaseError::Missing { path, witness: keys.to_owned() });
         }
         let connection = database::open(&path, &SHAPE)?;
         check(&connection, &path)?;
-        Ok(Self {
-            path,
-            writer: Mutex::new(connection),
-            readers: Mutex::default(),
-        })
+        Ok(Self { path, writer: Mutex::new(connection), readers: Mutex::default() })
     }
 
     /// Runs one statement that reads; SQLite gives it a snapshot of its own.
@@ -130,20 +123,13 @@ impl Store {
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, DatabaseError> {
-        let idle = self
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => database::open(&self.path, &SHAPE)?,
         };
         let result = job(&connection);
-        self.readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result.map_err(|e| DatabaseError::sqlite(&self.path, e))
     }
 
@@ -154,13 +140,9 @@ impl Store {
     ) -> Result<T, E> {
         let wrong = |e| DatabaseError::sqlite(&self.path, e);
         let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(wrong)?;
-        let writing = Writing {
-            transaction,
-            path: &self.path,
-        };
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
+        let writing = Writing { transaction, path: &self.path };
         let result = job(&writing)?;
         writing.transaction.commit().map_err(wrong)?;
         Ok(result)
@@ -175,10 +157,7 @@ fn check(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
     if verdict == "ok" {
         return Ok(());
     }
-    Err(DatabaseError::Corrupt {
-        path: path.to_owned(),
-        cause: verdict,
-    })
+    Err(DatabaseError::Corrupt { path: path.to_owned(), cause: verdict })
 }
 
 /// A transaction that may write.
@@ -271,10 +250,7 @@ impl Writing<'_> {
     /// Revokes a token; `false` when it was revoked already.
     pub(crate) fn revoke_token(&self, jti: &str, expires_at: i64) -> Result<bool, DatabaseError> {
         self.run(|c| {
-            c.execute(
-                "DELETE FROM revoked_tokens WHERE expires_at < ?1",
-                [forgotten()],
-            )?;
+            c.execute("DELETE FROM revoked_tokens WHERE expires_at < ?1", [forgotten()])?;
             c.execute(
                 "INSERT OR IGNORE INTO revoked_tokens (jti, expires_at) VALUES (?1, ?2)",
                 params![jti, expires_at],
@@ -291,10 +267,7 @@ impl Writing<'_> {
         expires_at: i64,
     ) -> Result<(), DatabaseError> {
         self.run(|c| {
-            c.execute(
-                "DELETE FROM exchanged_tokens WHERE expires_at < ?1",
-                [forgotten()],
-            )?;
+            c.execute("DELETE FROM exchanged_tokens WHERE expires_at < ?1", [forgotten()])?;
             c.execute(
                 "INSERT INTO exchanged_tokens (jti, parent, expires_at) VALUES (?1, ?2, ?3)",
                 params![jti, parent, expires_at],
@@ -311,10 +284,7 @@ impl Writing<'_> {
         expires_at: i64,
     ) -> Result<bool, DatabaseError> {
         self.run(|c| {
-            c.execute(
-                "DELETE FROM used_assertions WHERE expires_at < ?1",
-                [forgotten()],
-            )?;
+            c.execute("DELETE FROM used_assertions WHERE expires_at < ?1", [forgotten()])?;
             c.execute(
                 "INSERT OR IGNORE INTO used_assertions (client_id, jti, expires_at)
                  VALUES (?1, ?2, ?3)",
@@ -354,10 +324,7 @@ impl Writing<'_> {
     }
 
     pub(crate) fn delete_key(&self, kid: &str) -> Result<(), DatabaseError> {
-        self.run(|c| {
-            c.execute("DELETE FROM signing_keys WHERE kid = ?1", [kid])
-                .map(drop)
-        })
+        self.run(|c| c.execute("DELETE FROM signing_keys WHERE kid = ?1", [kid]).map(drop))
     }
 }
 
@@ -394,9 +361,7 @@ pub(crate) fn agent(c: &Connection, by: By<'_>) -> rusqlite::Result<Option<Agent
 }
 
 pub(crate) fn agents(c: &Connection) -> rusqlite::Result<Vec<Agent>> {
-    c.prepare_cached(&format!("{AGENT} ORDER BY a.name"))?
-        .query_map([], agent_row)?
-        .collect()
+    c.prepare_cached(&format!("{AGENT} ORDER BY a.name"))?.query_map([], agent_row)?.collect()
 }
 
 /// Every delegation that an agent ever had, oldest first.
@@ -413,11 +378,7 @@ pub(crate) fn delegations(c: &Connection, id: Uuid) -> rusqlite::Result<Vec<Dele
 pub(crate) fn keys(c: &Connection) -> rusqlite::Result<Vec<KeyRow>> {
     c.prepare_cached("SELECT kid, jwk, retired_at FROM signing_keys ORDER BY created_at, kid")?
         .query_map([], |row| {
-            Ok(KeyRow {
-                kid: row.get(0)?,
-                jwk: row.get(1)?,
-                retired_at: row.get(2)?,
-            })
+            Ok(KeyRow { kid: row.get(0)?, jwk: row.get(1)?, retired_at: row.get(2)? })
         })?
         .collect()
 }
@@ -441,11 +402,9 @@ pub(crate) fn token_state(
     )?
     .query_row(params![delegation.0, jti], |row| {
         let active = match row.get::<_, Option<i64>>(8)? {
-            Some(expires_at) => Some(Active {
-                permissions: parsed(row, 6)?,
-                audience: parsed(row, 7)?,
-                expires_at,
-            }),
+            Some(expires_at) => {
+                Some(Active { permissions: parsed(row, 6)?, audience: parsed(row, 7)?, expires_at })
+            }
             None => None,
         };
         Ok(TokenState {
@@ -469,10 +428,7 @@ fn agent_row(row: &Row<'_>) -> rusqlite::Result<Agent> {
     };
     Ok(Agent {
         name: row.get(0)?,
-        client_id: row
-            .get::<_, String>(1)?
-            .parse()
-            .map_err(|e| unreadable(1, e))?,
+        client_id: row.get::<_, String>(1)?.parse().map_err(|e| unreadable(1, e))?,
         spiffe_id: row.get(2)?,
         auth: auth.ok_or(rusqlite::Error::InvalidQuery)?,
         created_at: Timestamp::from_unix(row.get(5)?),

@@ -63,10 +63,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     fn invalid(cause: &str) -> Self {
-        Self {
-            error: TokenError::Invalid,
-            cause: cause.to_owned(),
-        }
+        Self { error: TokenError::Invalid, cause: cause.to_owned() }
     }
 }
 
@@ -76,19 +73,13 @@ impl From<Rejection> for Refusal {
             Rejection::Expired(_) => TokenError::Expired,
             Rejection::Invalid(_) => TokenError::Invalid,
         };
-        Self {
-            error,
-            cause: rejection.cause().to_owned(),
-        }
+        Self { error, cause: rejection.cause().to_owned() }
     }
 }
 
 impl From<AuthorityError> for Refusal {
     fn from(e: AuthorityError) -> Self {
-        Self {
-            error: TokenError::Unavailable,
-            cause: e.to_string(),
-        }
+        Self { error: TokenError::Unavailable, cause: e.to_string() }
     }
 }
 
@@ -162,9 +153,7 @@ impl Grant {
         if self.scopes.contains(scope) {
             return Ok(());
         }
-        Err(InsufficientScope {
-            required: scope.to_owned(),
-        })
+        Err(InsufficientScope { required: scope.to_owned() })
     }
 
     /// An audit event about whoever holds this grant.
@@ -247,9 +236,7 @@ pub(crate) struct Minted {
 
 impl fmt::Debug for Minted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Minted")
-            .field("claims", &self.claims)
-            .finish_non_exhaustive()
+        f.debug_struct("Minted").field("claims", &self.claims).finish_non_exhaustive()
     }
 }
 
@@ -273,14 +260,8 @@ impl Minted {
 impl Inner {
     pub(crate) fn mint(&self, draft: Draft<'_>) -> Result<Minted, AuthorityError> {
         let now = Timestamp::now();
-        let ttl = draft
-            .delegation
-            .ttl_seconds
-            .min(self.config.token_ttl_seconds);
-        let end = now
-            .plus(ttl)
-            .min(draft.delegation.expires_at)
-            .min(draft.not_after);
+        let ttl = draft.delegation.ttl_seconds.min(self.config.token_ttl_seconds);
+        let end = now.plus(ttl).min(draft.delegation.expires_at).min(draft.not_after);
         let claims = TokenClaims {
             iss: self.config.issuer.clone(),
             sub: draft.subject.to_owned(),
@@ -301,11 +282,7 @@ impl Inner {
     /// Notes that the agent is in use, once a minute: a courtesy that stops nothing.
     fn touch(&self, agent: &Agent, now: Timestamp) {
         let due = agent.last_used_at.is_none_or(|at| at.plus(60) <= now);
-        if due
-            && let Err(e) = self
-                .store
-                .write(|writing| writing.touch(agent.client_id, now))
-        {
+        if due && let Err(e) = self.store.write(|writing| writing.touch(agent.client_id, now)) {
             tracing::warn!(cause = %e, "the time of use was not noted");
         }
     }
@@ -315,11 +292,9 @@ impl Inner {
         let unread = peek(token).ok_or_else(|| Refusal::invalid("token is malformed"))?;
         // The audience is judged where the token is used; here it may be anybody's.
         let audiences = match unread.get("aud") {
-            Some(Value::Array(list)) => list
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            Some(Value::Array(list)) => {
+                list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
             _ => return Err(Refusal::invalid("aud is not a list")),
         };
         let profile = Profile {
@@ -336,10 +311,7 @@ impl Inner {
             .map_err(|_| Refusal::invalid("claims are not those of a delegation token"))?;
         if claims.exp <= now {
             let cause = "exp is past".to_owned();
-            return Err(Refusal {
-                error: TokenError::Expired,
-                cause,
-            });
+            return Err(Refusal { error: TokenError::Expired, cause });
         }
         Ok(claims)
     }
@@ -402,9 +374,7 @@ impl Live {
                 return Err(Refusal::invalid("the delegation is another agent's"));
             }
             if state.parent.is_some() != self.claims.act.is_some() {
-                return Err(Refusal::invalid(
-                    "where the exchanged token came from is unknown",
-                ));
+                return Err(Refusal::invalid("where the exchanged token came from is unknown"));
             }
             self.holder = state.agent;
         }
@@ -442,11 +412,7 @@ impl Authority {
 impl Inner {
     fn grant(&self, token: &str) -> Result<Grant, Refusal> {
         let live = self.live_token(token)?;
-        if !live
-            .audience
-            .iter()
-            .any(|one| one == self.config.audience())
-        {
+        if !live.audience.iter().any(|one| one == self.config.audience()) {
             return Err(Refusal::invalid("the token is for another audience"));
         }
         Ok(Grant {

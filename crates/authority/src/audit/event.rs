@@ -45,10 +45,7 @@ impl Kind {
     ///
     /// The others survive the death of the process; a power loss may take the last of them.
     pub(crate) fn must_reach_the_disk(self) -> bool {
-        !matches!(
-            self,
-            Self::VaultRead | Self::VaultRefused | Self::Retrieved | Self::TokenRefused
-        )
+        !matches!(self, Self::VaultRead | Self::VaultRefused | Self::Retrieved | Self::TokenRefused)
     }
 }
 

@@ -108,9 +108,7 @@ pub struct Audit {
 
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Audit").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -139,24 +137,15 @@ impl Audit {
     /// The record could not be written; whatever it records must then not happen.
     pub async fn record(&self, event: Event) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
-        let job = Job {
-            event,
-            done: Done::Task(done),
-        };
-        self.queue
-            .send(job)
-            .await
-            .map_err(|_| AuditError::Stopped)?;
+        let job = Job { event, done: Done::Task(done) };
+        self.queue.send(job).await.map_err(|_| AuditError::Stopped)?;
         answer.await.map_err(|_| AuditError::Stopped)?
     }
 
     /// [`record`](Self::record) for a thread that may block, inside a runtime or not.
     pub(crate) fn record_blocking(&self, event: Event) -> Result<(), AuditError> {
         let (done, answer) = std::sync::mpsc::channel();
-        let mut job = Job {
-            event,
-            done: Done::Thread(done),
-        };
+        let mut job = Job { event, done: Done::Thread(done) };
         while let Err(refused) = self.queue.try_send(job) {
             job = match refused {
                 TrySendError::Full(job) => job,
@@ -184,17 +173,12 @@ impl Audit {
         let mut statement = connection
             .prepare("SELECT seq, event, hash FROM audit ORDER BY seq DESC LIMIT ?1")
             .map_err(wrong)?;
-        let mut rows = statement
-            .query([i64::try_from(n).unwrap_or(i64::MAX)])
-            .map_err(wrong)?;
+        let mut rows = statement.query([i64::try_from(n).unwrap_or(i64::MAX)]).map_err(wrong)?;
         let mut records = Vec::new();
         while let Some(row) = rows.next().map_err(wrong)? {
             let record = Record::read(row).map_err(wrong)?;
-            let mut shown: Map<String, Value> =
-                serde_json::from_str(&record.event).map_err(|_| AuditError::Broken {
-                    seq: record.seq,
-                    fault: Fault::Altered,
-                })?;
+            let mut shown: Map<String, Value> = serde_json::from_str(&record.event)
+                .map_err(|_| AuditError::Broken { seq: record.seq, fault: Fault::Altered })?;
             shown.insert("hash".into(), hex(&record.hash).into());
             records.push(Value::Object(shown));
         }
@@ -210,37 +194,24 @@ impl Audit {
         let wrong = |e| DatabaseError::sqlite(&self.path, e);
         let mut connection = self.reader()?;
         let snapshot = connection.transaction().map_err(wrong)?;
-        let mut statement = snapshot
-            .prepare("SELECT seq, event, hash FROM audit ORDER BY seq")
-            .map_err(wrong)?;
+        let mut statement =
+            snapshot.prepare("SELECT seq, event, hash FROM audit ORDER BY seq").map_err(wrong)?;
         let mut rows = statement.query([]).map_err(wrong)?;
         let (mut head, mut count) = (GENESIS.to_vec(), 0_u64);
         while let Some(row) = rows.next().map_err(wrong)? {
             let record = Record::read(row).map_err(wrong)?;
             let seq = count.saturating_add(1);
-            record
-                .check(seq, &head)
-                .map_err(|fault| AuditError::Broken { seq, fault })?;
+            record.check(seq, &head).map_err(|fault| AuditError::Broken { seq, fault })?;
             (head, count) = (record.hash, seq);
         }
         let written = snapshot
-            .query_row(
-                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence",
-                [],
-                number,
-            )
+            .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], number)
             .map_err(wrong)?;
         if written != count {
             let seq = count.saturating_add(1);
-            return Err(AuditError::Broken {
-                seq,
-                fault: Fault::Missing,
-            });
+            return Err(AuditError::Broken { seq, fault: Fault::Missing });
         }
-        Ok(Verified {
-            records: count,
-            head: hex(&head),
-        })
+        Ok(Verified { records: count, head: hex(&head) })
     }
 
     fn reader(&self) -> Result<Connection, AuditError> {
@@ -248,9 +219,7 @@ impl Audit {
         // A plain read-only handle could not join the write-ahead log of a trail nobody has open.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(wrong)?;
-        connection
-            .pragma_update(None, "query_only", true)
-            .map_err(wrong)?;
+        connection.pragma_update(None, "query_only", true).map_err(wrong)?;
         Ok(connection)
     }
 }
@@ -264,11 +233,7 @@ struct Record {
 
 impl Record {
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            seq: number(row)?,
-            event: row.get(1)?,
-            hash: row.get(2)?,
-        })
+        Ok(Self { seq: number(row)?, event: row.get(1)?, hash: row.get(2)? })
     }
 
     /// Whether this is the record that was written as number `seq` after `head`.
@@ -282,11 +247,7 @@ impl Record {
         let says = serde_json::from_str::<Value>(&self.event)
             .ok()
             .and_then(|event| event.get("seq").and_then(Value::as_u64));
-        Err(if says.is_some_and(|s| s != seq) {
-            Fault::Reordered
-        } else {
-            Fault::Altered
-        })
+        Err(if says.is_some_and(|s| s != seq) { Fault::Reordered } else { Fault::Altered })
     }
 }
 

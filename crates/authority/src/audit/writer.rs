@@ -77,9 +77,7 @@ fn append(connection: &mut Connection, batch: &mut [Job]) -> rusqlite::Result<()
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (mut seq, mut head) = transaction
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })
+        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))
         .optional()?
         .unwrap_or((0, GENESIS.to_vec()));
     {
@@ -88,11 +86,8 @@ fn append(connection: &mut Connection, batch: &mut [Job]) -> rusqlite::Result<()
         for job in batch {
             seq = seq.saturating_add(1);
             job.event.clip();
-            let text = serde_json::to_string(&Numbered {
-                seq,
-                event: &job.event,
-            })
-            .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+            let text = serde_json::to_string(&Numbered { seq, event: &job.event })
+                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
             head = link(&head, &text);
             insert.execute(params![seq, text, head])?;
         }

@@ -75,10 +75,7 @@ impl Inner {
         let (Some(jti), Some(expires)) = (jti, expires) else {
             return Err(refused("jti or exp is missing"));
         };
-        if !self
-            .store
-            .write(|writing| writing.use_assertion(agent.client_id, jti, expires))?
-        {
+        if !self.store.write(|writing| writing.use_assertion(agent.client_id, jti, expires))? {
             return Err(refused("the assertion was used before"));
         }
         Ok(agent)
@@ -126,8 +123,5 @@ fn refused(cause: &str) -> OAuthError {
 
 /// What an assertion says of itself, to find the key that must have signed it.
 fn claimed(assertion: &str, claim: &str) -> Option<String> {
-    token::peek(assertion)?
-        .get(claim)?
-        .as_str()
-        .map(str::to_owned)
+    token::peek(assertion)?.get(claim)?.as_str().map(str::to_owned)
 }

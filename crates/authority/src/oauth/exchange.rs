@@ -29,11 +29,8 @@ impl Inner {
         let act = next_actor(agent, &subject)?;
         let delegation = usable(agent)?;
         let parent = subject.claims.jti;
-        let audience: Vec<String> = subject
-            .audience
-            .into_iter()
-            .filter(|one| delegation.audience.contains(one))
-            .collect();
+        let audience: Vec<String> =
+            subject.audience.into_iter().filter(|one| delegation.audience.contains(one)).collect();
         let minted = self.mint(Draft {
             agent,
             delegation,
@@ -44,8 +41,7 @@ impl Inner {
             act: Some(act),
         })?;
         let claims = &minted.claims;
-        self.store
-            .write(|writing| writing.insert_exchange(&claims.jti, &parent, claims.exp))?;
+        self.store.write(|writing| writing.insert_exchange(&claims.jti, &parent, claims.exp))?;
         Ok(minted)
     }
 }

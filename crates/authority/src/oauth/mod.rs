@@ -66,10 +66,7 @@ impl Code {
     }
 
     fn error(self, cause: impl Into<String>) -> OAuthError {
-        OAuthError {
-            code: self,
-            cause: cause.into(),
-        }
+        OAuthError { code: self, cause: cause.into() }
     }
 }
 
@@ -139,9 +136,7 @@ pub struct TokenResponse {
 /// Without the token.
 impl fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenResponse")
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
+        f.debug_struct("TokenResponse").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
@@ -160,10 +155,7 @@ struct Failed {
 
 impl<E: Into<OAuthError>> From<E> for Failed {
     fn from(e: E) -> Self {
-        Self {
-            error: e.into(),
-            agent: None,
-        }
+        Self { error: e.into(), agent: None }
     }
 }
 
@@ -184,10 +176,7 @@ impl Authority {
             Ok(issued) => {
                 let mut event = issued.minted.event(&issued.agent).with_request(request_id);
                 event.detail = issued.exchanged.then(|| "token exchange".to_owned());
-                self.audit()
-                    .record(event)
-                    .await
-                    .map_err(AuthorityError::from)?;
+                self.audit().record(event).await.map_err(AuthorityError::from)?;
                 Ok(TokenResponse {
                     token_type: "Bearer",
                     expires_in: issued.minted.lifetime(),
@@ -196,15 +185,19 @@ impl Authority {
                     issued_token_type: issued.exchanged.then_some(exchange::ACCESS_TOKEN),
                 })
             }
-            Err(failed) => Err(self.refused(failed, Kind::TokenRefused, request_id).await),
+            Err(failed) => Err(self.refused(failed, request_id).await),
         }
     }
 
     /// Logs and records a refusal, and hands its error on.
-    async fn refused(&self, failed: Failed, kind: Kind, request_id: Option<&str>) -> OAuthError {
+    async fn refused(&self, failed: Failed, request_id: Option<&str>) -> OAuthError {
         let Failed { error, agent } = failed;
         tracing::info!(cause = %error, "an OAuth request was refused");
-        let mut event = Event::new(kind, Outcome::Refused)
+        let outcome = match error.code {
+            Code::Unavailable => Outcome::Failed,
+            _ => Outcome::Refused,
+        };
+        let mut event = Event::new(Kind::TokenRefused, outcome)
             .with_detail(error.to_string())
             .with_request(request_id);
         event.client_id = agent.as_ref().map(|agent| agent.client_id.to_string());
@@ -232,15 +225,8 @@ impl Inner {
             self.client_credentials(&agent, form)
         };
         match minted {
-            Ok(minted) => Ok(Issued {
-                minted,
-                agent,
-                exchanged,
-            }),
-            Err(error) => Err(Failed {
-                error,
-                agent: Some(Box::new(agent)),
-            }),
+            Ok(minted) => Ok(Issued { minted, agent, exchanged }),
+            Err(error) => Err(Failed { error, agent: Some(Box::new(agent)) }),
         }
     }
 

@@ -16,19 +16,13 @@ impl Authority {
     /// The client does not authenticate, or nothing can be stored. If only the audit record
     /// fails, the token is revoked all the same.
     pub async fn revoke(&self, form: Form, request_id: Option<&str>) -> Result<(), OAuthError> {
-        match self
-            .blocking(move |inner| inner.revoke_by_form(&form))
-            .await
-        {
+        match self.blocking(move |inner| inner.revoke_by_form(&form)).await {
             Ok(event) => {
                 let event = event.with_request(request_id);
-                self.audit()
-                    .record(event)
-                    .await
-                    .map_err(AuthorityError::from)?;
+                self.audit().record(event).await.map_err(AuthorityError::from)?;
                 Ok(())
             }
-            Err(failed) => Err(self.refused(failed, Kind::TokenRefused, request_id).await),
+            Err(failed) => Err(self.refused(failed, request_id).await),
         }
     }
 
@@ -43,12 +37,9 @@ impl Authority {
         form: Form,
         request_id: Option<&str>,
     ) -> Result<Value, OAuthError> {
-        match self
-            .blocking(move |inner| inner.introspect_by_form(&form))
-            .await
-        {
+        match self.blocking(move |inner| inner.introspect_by_form(&form)).await {
             Ok(answer) => Ok(answer),
-            Err(failed) => Err(self.refused(failed, Kind::TokenRefused, request_id).await),
+            Err(failed) => Err(self.refused(failed, request_id).await),
         }
     }
 }
@@ -62,8 +53,7 @@ impl Inner {
         event.client_id = Some(agent.client_id.to_string());
         match self.own_token(token) {
             Ok(claims) if claims.client_id == agent.client_id.to_string() => {
-                self.store
-                    .write(|writing| writing.revoke_token(&claims.jti, claims.exp))?;
+                self.store.write(|writing| writing.revoke_token(&claims.jti, claims.exp))?;
                 event.jti = Some(claims.jti);
             }
             Ok(claims) => {

@@ -58,11 +58,7 @@ pub struct VaultConfigError {
 
 impl VaultConfigError {
     fn new(config: &CollectionConfig, key: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            path: config.path.clone(),
-            key,
-            reason: reason.into(),
-        }
+        Self { path: config.path.clone(), key, reason: reason.into() }
     }
 }
 
@@ -132,27 +128,18 @@ impl Vault {
             Scopes::new(&[&config.scope])
                 .map_err(|e: ScopeError| wrong("scope", &e.to_string()))?;
             let source = Source::new(&config)?;
-            let collection = Collection {
-                scope: config.scope.clone(),
-                source,
-            };
+            let collection = Collection { scope: config.scope.clone(), source };
             if known.insert(config.path.clone(), collection).is_some() {
                 return Err(wrong("path", "another collection has the same"));
             }
         }
-        Ok(Self {
-            collections: known,
-            audit,
-        })
+        Ok(Self { collections: known, audit })
     }
 
     /// The scopes that the collections take, for the metadata of the protected resource.
     pub fn scopes(&self) -> Vec<String> {
-        let mut scopes: Vec<String> = self
-            .collections
-            .values()
-            .map(|collection| collection.scope.clone())
-            .collect();
+        let mut scopes: Vec<String> =
+            self.collections.values().map(|collection| collection.scope.clone()).collect();
         scopes.sort();
         scopes.dedup();
         scopes
@@ -179,10 +166,7 @@ impl Vault {
                     .with_detail(format!("{path}: {records} records"));
                 event.scope = Some(scope);
                 let event = event.with_request(request_id);
-                self.audit
-                    .record(event)
-                    .await
-                    .map_err(VaultError::Unrecorded)?;
+                self.audit.record(event).await.map_err(VaultError::Unrecorded)?;
                 Ok(json!({ "status": "success", "code": 200, "data": data }))
             }
             Err(error) => {
@@ -211,9 +195,8 @@ fn refusal(grant: &Grant, path: &str, error: &VaultError) -> Event {
         VaultError::NotFound | VaultError::InsufficientScope(_) => Outcome::Refused,
         _ => Outcome::Failed,
     };
-    let mut event = grant
-        .event(Kind::VaultRefused, outcome)
-        .with_detail(format!("{error}: {path}"));
+    let mut event =
+        grant.event(Kind::VaultRefused, outcome).with_detail(format!("{error}: {path}"));
     if let VaultError::InsufficientScope(InsufficientScope { required }) = error {
         event.scope = Some(required.clone());
     }

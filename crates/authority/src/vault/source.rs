@@ -34,9 +34,7 @@ pub(super) struct Upstream {
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream")
-            .field("host", &self.url.host_str())
-            .finish_non_exhaustive()
+        f.debug_struct("Upstream").field("host", &self.url.host_str()).finish_non_exhaustive()
     }
 }
 
@@ -70,11 +68,7 @@ impl Failure {
 
 impl From<reqwest::Error> for Failure {
     fn from(e: reqwest::Error) -> Self {
-        if e.is_timeout() {
-            Self::Timeout
-        } else {
-            Self::Unreachable(e.without_url().to_string())
-        }
+        if e.is_timeout() { Self::Timeout } else { Self::Unreachable(e.without_url().to_string()) }
     }
 }
 
@@ -115,12 +109,8 @@ impl Source {
 fn read_file(path: &Path) -> Result<Value, Failure> {
     let file = std::fs::File::open(path).map_err(Failure::File)?;
     let mut content = Vec::new();
-    let limit = u64::try_from(MAX_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    file.take(limit)
-        .read_to_end(&mut content)
-        .map_err(Failure::File)?;
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut content).map_err(Failure::File)?;
     if content.len() > MAX_BYTES {
         return Err(Failure::TooLarge);
     }
@@ -187,14 +177,9 @@ fn credential(
     };
     let name = HeaderName::try_from(name.as_str())
         .map_err(|_| wrong("upstream_header", "write the name of an HTTP header"))?;
-    let value = std::env::var(variable)
-        .ok()
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| {
-            wrong(
-                "upstream_header_env",
-                &format!("the environment variable {variable} is not set"),
-            )
+    let value =
+        std::env::var(variable).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
+            wrong("upstream_header_env", &format!("the environment variable {variable} is not set"))
         })?;
     let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| {
         wrong(

@@ -30,10 +30,7 @@ async fn names_that_are_no_path_segments_are_refused() {
         &long,
     ];
     for name in hostile {
-        let made = house
-            .authority
-            .create_agent(name, Authentication::ClientId, &CLI)
-            .await;
+        let made = house.authority.create_agent(name, Authentication::ClientId, &CLI).await;
         assert!(matches!(made, Err(AuthorityError::AgentName)), "{name:?}");
     }
     assert!(house.authority.list_agents().await.unwrap().is_empty());
@@ -44,74 +41,34 @@ async fn a_name_is_never_given_twice() {
     let house = House::new();
     house.agent("reader", &["read:records"]).await;
     house.authority.revoke_agent("reader", &CLI).await.unwrap();
-    let again = house
-        .authority
-        .create_agent("reader", Authentication::ClientId, &CLI)
-        .await;
+    let again = house.authority.create_agent("reader", Authentication::ClientId, &CLI).await;
     assert!(matches!(again, Err(AuthorityError::AgentExists(_))));
-    let revived = house
-        .authority
-        .delegate("reader", allow(&["read:records"]), &CLI)
-        .await;
+    let revived = house.authority.delegate("reader", allow(&["read:records"]), &CLI).await;
     assert!(matches!(revived, Err(AuthorityError::AgentRevoked(_))));
 }
 
 #[tokio::test]
 async fn impossible_delegations_are_refused() {
     let house = House::new();
-    house
-        .authority
-        .create_agent("reader", Authentication::ClientId, &CLI)
-        .await
-        .unwrap();
-    for permission in [
-        "*",
-        "admin",
-        "read:",
-        ":records",
-        "Read:records",
-        "read:a b",
-        "read:a\r\nx:y",
-    ] {
-        let made = house
-            .authority
-            .delegate("reader", allow(&[permission]), &CLI)
-            .await;
-        assert!(
-            matches!(made, Err(AuthorityError::Scope(_))),
-            "{permission:?}"
-        );
+    house.authority.create_agent("reader", Authentication::ClientId, &CLI).await.unwrap();
+    for permission in
+        ["*", "admin", "read:", ":records", "Read:records", "read:a b", "read:a\r\nx:y"]
+    {
+        let made = house.authority.delegate("reader", allow(&[permission]), &CLI).await;
+        assert!(matches!(made, Err(AuthorityError::Scope(_))), "{permission:?}");
     }
     for ttl in [0, 1801, 1_000_000_000_000, u64::MAX] {
-        let request = DelegationRequest {
-            ttl_seconds: Some(ttl),
-            ..allow(&["read:records"])
-        };
+        let request = DelegationRequest { ttl_seconds: Some(ttl), ..allow(&["read:records"]) };
         let made = house.authority.delegate("reader", request, &CLI).await;
-        assert!(
-            matches!(made, Err(AuthorityError::Ttl { longest: 1800 })),
-            "{ttl}"
-        );
+        assert!(matches!(made, Err(AuthorityError::Ttl { longest: 1800 })), "{ttl}");
     }
     for audience in ["*", "", "a b", "https://*.example"] {
-        let request = DelegationRequest {
-            audience: vec![audience.into()],
-            ..allow(&["read:records"])
-        };
+        let request =
+            DelegationRequest { audience: vec![audience.into()], ..allow(&["read:records"]) };
         let made = house.authority.delegate("reader", request, &CLI).await;
-        assert!(
-            matches!(made, Err(AuthorityError::Audience)),
-            "{audience:?}"
-        );
+        assert!(matches!(made, Err(AuthorityError::Audience)), "{audience:?}");
     }
-    assert!(
-        house
-            .authority
-            .delegations("reader")
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(house.authority.delegations("reader").await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -119,39 +76,20 @@ async fn revocation_is_in_force_at_the_next_request_of_another_process() {
     let house = House::new();
     let (other, _audit) = open(house.path());
     let agent = house.agent("reader", &["read:records"]).await;
-    let token = issue(&other, &agent, None)
-        .await
-        .unwrap()
-        .token()
-        .to_owned();
+    let token = issue(&other, &agent, None).await.unwrap().token().to_owned();
     assert!(house.authority.authenticate(&token, None).await.is_ok());
 
     other.revoke_agent("reader", &CLI).await.unwrap();
-    let refused = house
-        .authority
-        .authenticate(&token, None)
-        .await
-        .unwrap_err();
+    let refused = house.authority.authenticate(&token, None).await.unwrap_err();
     assert!(matches!(refused, TokenError::Invalid));
-    assert_eq!(
-        issue(&house.authority, &agent, None)
-            .await
-            .unwrap_err()
-            .status(),
-        401
-    );
-    assert_eq!(
-        house.authority.list_agents().await.unwrap()[0].name,
-        "reader"
-    );
+    assert_eq!(issue(&house.authority, &agent, None).await.unwrap_err().status(), 401);
+    assert_eq!(house.authority.list_agents().await.unwrap()[0].name, "reader");
 }
 
 #[tokio::test]
 async fn a_later_delegation_narrows_old_tokens_and_never_revives_revoked_ones() {
     let house = House::new();
-    let agent = house
-        .agent("reader", &["read:records", "read:metrics"])
-        .await;
+    let agent = house.agent("reader", &["read:records", "read:metrics"]).await;
     let token = house.token(&agent).await;
 
     house
@@ -162,44 +100,15 @@ async fn a_later_delegation_narrows_old_tokens_and_never_revives_revoked_ones() 
     let grant = house.authority.authenticate(&token, None).await.unwrap();
     assert!(grant.require("read:metrics").is_ok());
     assert!(grant.require("read:records").is_err(), "taken away");
-    assert!(
-        grant.require("write:documents").is_err(),
-        "never in the token"
-    );
+    assert!(grant.require("write:documents").is_err(), "never in the token");
 
-    house
-        .authority
-        .revoke_delegation("reader", &CLI)
-        .await
-        .unwrap();
+    house.authority.revoke_delegation("reader", &CLI).await.unwrap();
     assert!(house.authority.authenticate(&token, None).await.is_err());
-    assert_eq!(
-        issue(&house.authority, &agent, None)
-            .await
-            .unwrap_err()
-            .status(),
-        404
-    );
-    house
-        .authority
-        .delegate("reader", allow(&["read:metrics"]), &CLI)
-        .await
-        .unwrap();
-    assert!(
-        house.authority.authenticate(&token, None).await.is_err(),
-        "revoked for good"
-    );
-    assert!(
-        house
-            .authority
-            .authenticate(&house.token(&agent).await, None)
-            .await
-            .is_ok()
-    );
-    assert_eq!(
-        house.authority.delegations("reader").await.unwrap().len(),
-        3
-    );
+    assert_eq!(issue(&house.authority, &agent, None).await.unwrap_err().status(), 404);
+    house.authority.delegate("reader", allow(&["read:metrics"]), &CLI).await.unwrap();
+    assert!(house.authority.authenticate(&token, None).await.is_err(), "revoked for good");
+    assert!(house.authority.authenticate(&house.token(&agent).await, None).await.is_ok());
+    assert_eq!(house.authority.delegations("reader").await.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -234,11 +143,7 @@ async fn everything_outlasts_a_restart() {
     let house = House::new();
     let agent = house.agent("reader", &["read:records"]).await;
     let kept = house.token(&agent).await;
-    let House {
-        directory,
-        authority,
-        audit,
-    } = house;
+    let House { directory, authority, audit } = house;
     drop((authority, audit));
     let (authority, _audit) = open(directory.path());
     assert!(authority.authenticate(&kept, None).await.is_ok());
@@ -271,11 +176,7 @@ async fn files_are_their_owners_alone() {
 #[tokio::test]
 async fn damaged_files_are_named_and_left_alone() {
     for name in ["authority.db", "audit.db"] {
-        let House {
-            directory,
-            authority,
-            audit,
-        } = House::new();
+        let House { directory, authority, audit } = House::new();
         drop((authority, audit));
         // The writer thread closes its file a moment after the last handle is gone.
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -291,10 +192,7 @@ async fn damaged_files_are_named_and_left_alone() {
 
         std::fs::write(&path, b"").unwrap();
         let error = reopened(directory.path()).expect_err("an emptied file was opened");
-        assert!(
-            error.contains(name) && error.contains("missing or empty"),
-            "{error}"
-        );
+        assert!(error.contains(name) && error.contains("missing or empty"), "{error}");
     }
 }
 
@@ -321,10 +219,7 @@ fn impossible_configurations_name_the_key() {
     let good: AuthorityConfig =
         toml::from_str("issuer = \"https://rag.acme.example\"\ntrust_domain = \"acme.example\"")
             .unwrap();
-    assert_eq!(
-        (good.token_ttl_seconds, good.audience()),
-        (1800, "https://rag.acme.example")
-    );
+    assert_eq!((good.token_ttl_seconds, good.audience()), (1800, "https://rag.acme.example"));
     good.validate().unwrap();
 
     let change = |f: &dyn Fn(&mut AuthorityConfig)| {
@@ -341,22 +236,10 @@ fn impossible_configurations_name_the_key() {
         "https://u@a.example",
         "ftp://a.example",
     ] {
-        assert!(
-            change(&|c| c.issuer = issuer.into()).contains("issuer"),
-            "{issuer}"
-        );
+        assert!(change(&|c| c.issuer = issuer.into()).contains("issuer"), "{issuer}");
     }
-    for domain in [
-        "",
-        "Acme.example",
-        "acme.example/x",
-        "spiffe://acme.example",
-        "a:1",
-    ] {
-        assert!(
-            change(&|c| c.trust_domain = domain.into()).contains("trust_domain"),
-            "{domain}"
-        );
+    for domain in ["", "Acme.example", "acme.example/x", "spiffe://acme.example", "a:1"] {
+        assert!(change(&|c| c.trust_domain = domain.into()).contains("trust_domain"), "{domain}");
     }
     for ttl in [0, 1801] {
         assert!(change(&|c| c.token_ttl_seconds = ttl).contains("token_ttl_seconds"));

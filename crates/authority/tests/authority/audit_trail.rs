@@ -45,11 +45,7 @@ async fn whoever_changes_a_record_is_found() {
             3,
             Fault::Altered,
         ),
-        (
-            "UPDATE audit SET hash = zeroblob(32) WHERE seq = 5",
-            5,
-            Fault::Altered,
-        ),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 5", 5, Fault::Altered),
         ("DELETE FROM audit WHERE seq = 4", 4, Fault::Missing),
         ("DELETE FROM audit WHERE seq = 1", 1, Fault::Missing),
         ("DELETE FROM audit WHERE seq = 6", 6, Fault::Missing),
@@ -60,11 +56,7 @@ async fn whoever_changes_a_record_is_found() {
             2,
             Fault::Reordered,
         ),
-        (
-            "INSERT INTO audit (event, hash) VALUES ('{\"seq\":7}', zeroblob(32))",
-            7,
-            Fault::Altered,
-        ),
+        ("INSERT INTO audit (event, hash) VALUES ('{\"seq\":7}', zeroblob(32))", 7, Fault::Altered),
     ];
     for (sql, first, wanted) in cases {
         let directory = tempfile::tempdir().unwrap();
@@ -85,11 +77,9 @@ async fn the_database_refuses_to_forget() {
     let directory = tempfile::tempdir().unwrap();
     let audit = trail(directory.path(), 3).await;
     let connection = Connection::open(directory.path().join("audit.db")).unwrap();
-    for sql in [
-        "DELETE FROM audit",
-        "UPDATE audit SET event = '{}'",
-        "DELETE FROM audit WHERE seq = 3",
-    ] {
+    for sql in
+        ["DELETE FROM audit", "UPDATE audit SET event = '{}'", "DELETE FROM audit WHERE seq = 3"]
+    {
         let refused = connection.execute(sql, []).unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
     }
@@ -108,11 +98,8 @@ async fn the_head_shows_a_trail_that_was_rewritten_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn several_writers_share_one_chain() {
     let directory = tempfile::tempdir().unwrap();
-    let handles = [
-        Audit::open(directory.path()).unwrap(),
-        Audit::open(directory.path()).unwrap(),
-    ]
-    .map(Arc::new);
+    let handles = [Audit::open(directory.path()).unwrap(), Audit::open(directory.path()).unwrap()]
+        .map(Arc::new);
     let mut writers = Vec::new();
     for writer in 0..16 {
         let audit = Arc::clone(&handles[writer % 2]);
@@ -166,9 +153,7 @@ async fn hostile_text_stays_inside_its_record() {
     assert_eq!(record.get("admin"), None);
     assert!(record["detail"].as_str().unwrap().len() <= 1024);
     let connection = Connection::open(directory.path().join("audit.db")).unwrap();
-    let text: String = connection
-        .query_row("SELECT event FROM audit", [], |r| r.get(0))
-        .unwrap();
+    let text: String = connection.query_row("SELECT event FROM audit", [], |r| r.get(0)).unwrap();
     assert!(!text.contains(char::is_control), "{text:?}");
     assert_eq!(audit.verify().unwrap().records, 1);
 }
@@ -187,26 +172,12 @@ async fn nothing_opens_when_the_trail_cannot_be_written() {
         )
         .unwrap();
 
-    let refused = super::issue(&house.authority, &agent, None)
-        .await
-        .unwrap_err();
+    let refused = super::issue(&house.authority, &agent, None).await.unwrap_err();
     assert_eq!(refused.status(), 503);
-    assert!(
-        !refused.body().to_string().contains("disk"),
-        "the cause is for the log"
-    );
-    assert!(
-        house
-            .authority
-            .delegate("reader", super::allow(&["read:all"]), &CLI)
-            .await
-            .is_err()
-    );
+    assert!(!refused.body().to_string().contains("disk"), "the cause is for the log");
+    assert!(house.authority.delegate("reader", super::allow(&["read:all"]), &CLI).await.is_err());
     let delegated = &house.authority.list_agents().await.unwrap()[0].delegation;
-    assert_eq!(
-        delegated.as_ref().unwrap().permissions.as_slice(),
-        ["read:records"]
-    );
+    assert_eq!(delegated.as_ref().unwrap().permissions.as_slice(), ["read:records"]);
 
     // Closing a door does not wait for the record of it.
     assert!(house.authority.revoke_agent("reader", &CLI).await.is_err());
@@ -218,37 +189,16 @@ async fn no_token_is_ever_stored() {
     let house = House::new();
     let agent = house.agent("reader", &["read:records"]).await;
     let token = house.token(&agent).await;
-    house
-        .authority
-        .authenticate(&token, Some("request-1"))
-        .await
-        .unwrap();
-    house
-        .authority
-        .authenticate(&format!("{token}x"), Some("request-2"))
-        .await
-        .unwrap_err();
+    house.authority.authenticate(&token, Some("request-1")).await.unwrap();
+    house.authority.authenticate(&format!("{token}x"), Some("request-2")).await.unwrap_err();
     let (_, signature) = token.rsplit_once('.').unwrap();
     let payload = token.split('.').nth(1).unwrap();
-    for name in [
-        "audit.db",
-        "audit.db-wal",
-        "authority.db",
-        "authority.db-wal",
-    ] {
+    for name in ["audit.db", "audit.db-wal", "authority.db", "authority.db-wal"] {
         let content = std::fs::read(house.path().join(name)).unwrap();
         let text = String::from_utf8_lossy(&content);
-        assert!(
-            !text.contains(signature) && !text.contains(payload),
-            "{name}"
-        );
+        assert!(!text.contains(signature) && !text.contains(payload), "{name}");
     }
     let issued = super::issue(&house.authority, &agent, None).await.unwrap();
     assert!(!format!("{issued:?}").contains("eyJ"));
-    assert!(
-        house
-            .events()
-            .iter()
-            .any(|e| e["request_id"] == "request-2")
-    );
+    assert!(house.events().iter().any(|e| e["request_id"] == "request-2"));
 }

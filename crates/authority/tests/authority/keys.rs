@@ -23,12 +23,7 @@ async fn a_rotation_takes_over_at_once_and_old_tokens_live_on() {
     let jwks = house.authority.jwks().await.unwrap();
     assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
     assert_eq!(house.last_event()["kind"], "token_issued");
-    assert!(
-        house
-            .events()
-            .iter()
-            .any(|e| e["kind"] == "key_rotated" && e["detail"] == kid)
-    );
+    assert!(house.events().iter().any(|e| e["kind"] == "key_rotated" && e["detail"] == kid));
 }
 
 #[tokio::test]
@@ -40,10 +35,7 @@ async fn a_retired_key_is_forgotten_when_its_last_token_is_over() {
     // As if the rotation had been an hour ago.
     rusqlite::Connection::open(house.path().join("authority.db"))
         .unwrap()
-        .execute(
-            "UPDATE signing_keys SET retired_at = retired_at - 3600 WHERE retired_at > 0",
-            [],
-        )
+        .execute("UPDATE signing_keys SET retired_at = retired_at - 3600 WHERE retired_at > 0", [])
         .unwrap();
     let jwks = house.authority.jwks().await.unwrap();
     assert_eq!(jwks["keys"].as_array().unwrap().len(), 1);
@@ -52,35 +44,20 @@ async fn a_retired_key_is_forgotten_when_its_last_token_is_over() {
     house.authority.rotate_keys(&CLI).await.unwrap();
     let retired = header(&old)["kid"].as_str().unwrap().to_owned();
     assert!(!house.path().join(format!("keys/{retired}.pk8")).exists());
-    assert_eq!(
-        std::fs::read_dir(house.path().join("keys"))
-            .unwrap()
-            .count(),
-        2
-    );
+    assert_eq!(std::fs::read_dir(house.path().join("keys")).unwrap().count(), 2);
 }
 
 #[tokio::test]
 async fn strangers_verify_our_tokens_with_the_published_keys() {
     let house = House::new();
-    let token = house
-        .token(&house.agent("reader", &["read:records"]).await)
-        .await;
+    let token = house.token(&house.agent("reader", &["read:records"]).await).await;
     let jwks = house.authority.jwks().await.unwrap();
     let key = &jwks["keys"][0];
     assert_eq!(
-        (
-            key["kty"].as_str(),
-            key["alg"].as_str(),
-            key["use"].as_str()
-        ),
+        (key["kty"].as_str(), key["alg"].as_str(), key["use"].as_str()),
         (Some("RSA"), Some("RS256"), Some("sig"))
     );
-    assert!(
-        ["d", "p", "q", "dp", "dq", "qi"]
-            .iter()
-            .all(|member| key.get(member).is_none())
-    );
+    assert!(["d", "p", "q", "dp", "dq", "qi"].iter().all(|member| key.get(member).is_none()));
 
     let (keys, ignored) = KeySet::from_jwks(jwks.to_string().as_bytes()).unwrap();
     assert!(ignored.is_empty());
@@ -92,9 +69,7 @@ async fn strangers_verify_our_tokens_with_the_published_keys() {
 
     // RFC 7638, computed by a library of its own.
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.clone()).unwrap();
-    let thumbprint = jwk
-        .thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256)
-        .unwrap();
+    let thumbprint = jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap();
     assert_eq!(key["kid"], thumbprint);
 }
 
@@ -104,12 +79,7 @@ async fn a_key_file_that_is_gone_or_another_one_is_named() {
     let stranger = House::new();
     let agent = house.agent("reader", &["read:records"]).await;
     let file = |house: &House| {
-        std::fs::read_dir(house.path().join("keys"))
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path()
+        std::fs::read_dir(house.path().join("keys")).unwrap().next().unwrap().unwrap().path()
     };
     std::fs::copy(file(&stranger), file(&house)).unwrap();
     let refused = issue(&house.authority, &agent, None).await.unwrap_err();
@@ -120,13 +90,7 @@ async fn a_key_file_that_is_gone_or_another_one_is_named() {
         Some(AuthorityError::SigningKey(text)) if text.contains("another key")
     ));
     std::fs::remove_file(file(&house)).unwrap();
-    assert_eq!(
-        issue(&house.authority, &agent, None)
-            .await
-            .unwrap_err()
-            .status(),
-        503
-    );
+    assert_eq!(issue(&house.authority, &agent, None).await.unwrap_err().status(), 503);
 }
 
 #[test]
@@ -144,10 +108,7 @@ fn two_processes_that_start_together_share_one_key() {
                 })
             })
             .collect();
-        starts
-            .into_iter()
-            .map(|start| start.join().unwrap())
-            .collect()
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
     assert!(kids.windows(2).all(|pair| pair[0] == pair[1]), "{kids:?}");
 }

@@ -10,13 +10,8 @@ use tokio::runtime::Runtime;
 use super::oauth::Client;
 use super::{CLI, House, allow, claims, issue};
 
-const SCOPES: [&str; 5] = [
-    "read:records",
-    "read:metrics",
-    "write:documents",
-    "read:records/eu",
-    "a:*",
-];
+const SCOPES: [&str; 5] =
+    ["read:records", "read:metrics", "write:documents", "read:records/eu", "a:*"];
 const AUDIENCES: [&str; 3] = [super::ISSUER, "https://one.example", "https://two.example"];
 
 /// Scopes, audiences, seconds.
@@ -29,10 +24,7 @@ fn some_of<const N: usize>(all: [&'static str; N]) -> impl Strategy<Value = Vec<
 fn set(claim: &Value) -> BTreeSet<String> {
     match claim {
         Value::String(words) => words.split(' ').map(str::to_owned).collect(),
-        Value::Array(items) => items
-            .iter()
-            .map(|i| i.as_str().unwrap().to_owned())
-            .collect(),
+        Value::Array(items) => items.iter().map(|i| i.as_str().unwrap().to_owned()).collect(),
         other => panic!("{other}"),
     }
 }
@@ -48,11 +40,7 @@ fn issued_scope_is_within_asked_and_delegated() {
     let agent = runtime.block_on(house.agent("reader", &[]));
     let law = |(delegated, asked): (Vec<&str>, Option<Vec<&str>>)| {
         let issued = runtime.block_on(async {
-            house
-                .authority
-                .delegate("reader", allow(&delegated), &CLI)
-                .await
-                .unwrap();
+            house.authority.delegate("reader", allow(&delegated), &CLI).await.unwrap();
             let scope = asked.as_ref().map(|words| words.join(" "));
             issue(&house.authority, &agent, scope.as_deref()).await
         });
@@ -93,24 +81,15 @@ fn an_exchange_never_widens() {
     )| {
         let exchanged = runtime.block_on(async {
             let authority = &house.authority;
-            authority
-                .delegate("origin", request(&mine, &my_audience, my_ttl), &CLI)
-                .await
-                .unwrap();
+            authority.delegate("origin", request(&mine, &my_audience, my_ttl), &CLI).await.unwrap();
             authority
                 .delegate("actor", request(&theirs, &their_audience, their_ttl), &CLI)
                 .await
                 .unwrap();
             let subject = issue(authority, &origin, None).await.ok()?;
             let scope = asked.as_ref().map(|words| words.join(" "));
-            let answer = client
-                .exchange(&house, subject.token(), scope.as_deref())
-                .await
-                .ok()?;
-            Some((
-                claims(subject.token()),
-                claims(answer["access_token"].as_str().unwrap()),
-            ))
+            let answer = client.exchange(&house, subject.token(), scope.as_deref()).await.ok()?;
+            Some((claims(subject.token()), claims(answer["access_token"].as_str().unwrap())))
         });
         if let Some((before, after)) = exchanged {
             prop_assert!(set(&after["scope"]).is_subset(&set(&before["scope"])));
@@ -124,23 +103,12 @@ fn an_exchange_never_widens() {
             }
         } else {
             let both: Vec<_> = mine.iter().filter(|scope| theirs.contains(scope)).collect();
-            let possible = both
-                .iter()
-                .any(|&&s| asked.as_ref().is_none_or(|a| a.contains(&s)));
-            let everything = asked
-                .as_ref()
-                .is_none_or(|a| !a.is_empty() && a.iter().all(|s| both.contains(&s)));
+            let possible = both.iter().any(|&&s| asked.as_ref().is_none_or(|a| a.contains(&s)));
+            let everything =
+                asked.as_ref().is_none_or(|a| !a.is_empty() && a.iter().all(|s| both.contains(&s)));
             let default = [super::ISSUER];
-            let ours = if my_audience.is_empty() {
-                &default[..]
-            } else {
-                &my_audience
-            };
-            let others = if their_audience.is_empty() {
-                &default[..]
-            } else {
-                &their_audience
-            };
+            let ours = if my_audience.is_empty() { &default[..] } else { &my_audience };
+            let others = if their_audience.is_empty() { &default[..] } else { &their_audience };
             let target = ours.iter().any(|a| others.contains(a));
             prop_assert!(!(possible && everything && target), "refused without need");
         }
@@ -148,10 +116,6 @@ fn an_exchange_never_widens() {
     };
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
     let delegated = || (some_of(SCOPES), some_of(AUDIENCES), 1_u64..=1800);
-    let strategy = (
-        delegated(),
-        delegated(),
-        proptest::option::of(some_of(SCOPES)),
-    );
+    let strategy = (delegated(), delegated(), proptest::option::of(some_of(SCOPES)));
     runner.run(&strategy, law).unwrap();
 }

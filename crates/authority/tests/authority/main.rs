@@ -11,6 +11,7 @@ mod audit_trail;
 mod issue;
 mod keys;
 mod laws;
+mod lifecycle;
 mod oauth;
 mod vault_gateway;
 
@@ -41,11 +42,7 @@ impl House {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (authority, audit) = open(directory.path());
-        Self {
-            directory,
-            authority,
-            audit,
-        }
+        Self { directory, authority, audit }
     }
 
     fn path(&self) -> &Path {
@@ -53,25 +50,17 @@ impl House {
     }
 
     async fn agent(&self, name: &str, permissions: &[&str]) -> Agent {
-        self.agent_with(name, Authentication::ClientId, permissions)
-            .await
+        self.agent_with(name, Authentication::ClientId, permissions).await
     }
 
     async fn agent_with(&self, name: &str, auth: Authentication, permissions: &[&str]) -> Agent {
         let agent = self.authority.create_agent(name, auth, &CLI).await.unwrap();
-        self.authority
-            .delegate(name, allow(permissions), &CLI)
-            .await
-            .unwrap();
+        self.authority.delegate(name, allow(permissions), &CLI).await.unwrap();
         agent
     }
 
     async fn token(&self, agent: &Agent) -> String {
-        issue(&self.authority, agent, None)
-            .await
-            .unwrap()
-            .token()
-            .to_owned()
+        issue(&self.authority, agent, None).await.unwrap().token().to_owned()
     }
 
     fn events(&self) -> Vec<Value> {
@@ -94,10 +83,7 @@ fn config() -> AuthorityConfig {
 
 fn open(directory: &Path) -> (Authority, Arc<Audit>) {
     let audit = Arc::new(Audit::open(directory).unwrap());
-    (
-        Authority::open(directory, config(), Arc::clone(&audit)).unwrap(),
-        audit,
-    )
+    (Authority::open(directory, config(), Arc::clone(&audit)).unwrap(), audit)
 }
 
 fn allow(permissions: &[&str]) -> DelegationRequest {

@@ -37,11 +37,7 @@ fn upstream(path: &str, url: &str) -> CollectionConfig {
 
 async fn grant(house: &House) -> Grant {
     let agent = house.agent("reader", &["read:records"]).await;
-    house
-        .authority
-        .authenticate(&house.token(&agent).await, None)
-        .await
-        .unwrap()
+    house.authority.authenticate(&house.token(&agent).await, None).await.unwrap()
 }
 
 /// An HTTP server on this machine that gives each connection the same bytes, and what it was sent.
@@ -80,9 +76,7 @@ impl Stub {
                 "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 body.len()
             );
-            let _ = stream
-                .write_all(head.as_bytes())
-                .and_then(|()| stream.write_all(&body));
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         })
     }
 }
@@ -104,48 +98,26 @@ async fn a_file_is_read_anew_inside_the_envelope() {
         Arc::clone(&house.audit),
     )
     .unwrap();
-    for records in [
-        json!([{ "id": "USER-001" }]),
-        json!([]),
-        json!({ "metric": 1 }),
-    ] {
+    for records in [json!([{ "id": "USER-001" }]), json!([]), json!({ "metric": 1 })] {
         std::fs::write(&path, records.to_string()).unwrap();
-        let read = vault
-            .read(&grant, "secure-vault/records", Some("request-9"))
-            .await
-            .unwrap();
-        assert_eq!(
-            read,
-            json!({ "status": "success", "code": 200, "data": records })
-        );
+        let read = vault.read(&grant, "secure-vault/records", Some("request-9")).await.unwrap();
+        assert_eq!(read, json!({ "status": "success", "code": 200, "data": records }));
     }
     let event = house.last_event();
-    assert_eq!(
-        (&event["kind"], &event["outcome"]),
-        (&json!("vault_read"), &json!("ok"))
-    );
+    assert_eq!((&event["kind"], &event["outcome"]), (&json!("vault_read"), &json!("ok")));
     assert_eq!(
         (&event["scope"], &event["request_id"]),
         (&json!("read:records"), &json!("request-9"))
     );
-    assert_eq!(
-        (&event["agent"], &event["jti"]),
-        (&json!("reader"), &json!(grant.token_id()))
-    );
+    assert_eq!((&event["agent"], &event["jti"]), (&json!("reader"), &json!(grant.token_id())));
 
     for broken in ["", "{", "[1,", "not json"] {
         std::fs::write(&path, broken).unwrap();
-        let error = vault
-            .read(&grant, "secure-vault/records", None)
-            .await
-            .unwrap_err();
+        let error = vault.read(&grant, "secure-vault/records", None).await.unwrap_err();
         assert_eq!(error.status(), 502);
     }
     std::fs::remove_file(&path).unwrap();
-    let error = vault
-        .read(&grant, "secure-vault/records", None)
-        .await
-        .unwrap_err();
+    let error = vault.read(&grant, "secure-vault/records", None).await.unwrap_err();
     assert_eq!(error.status(), 502);
     assert!(!error.to_string().contains("records.json"));
     assert_eq!(house.last_event()["outcome"], "failed");
@@ -183,12 +155,7 @@ async fn only_the_exact_path_matches() {
         let error = vault.read(&grant, path, None).await.unwrap_err();
         assert!(matches!(error, VaultError::NotFound), "{path:?}");
     }
-    assert!(
-        vault
-            .read(&grant, "/secure-vault/records", None)
-            .await
-            .is_ok()
-    );
+    assert!(vault.read(&grant, "/secure-vault/records", None).await.is_ok());
 }
 
 #[tokio::test]
@@ -196,10 +163,7 @@ async fn without_the_scope_nothing_is_fetched() {
     let house = House::new();
     let grant = grant(&house).await;
     let stub = Stub::saying("200 OK", "[]");
-    let config = CollectionConfig {
-        scope: "read:metrics".into(),
-        ..upstream("v/m", &stub.url)
-    };
+    let config = CollectionConfig { scope: "read:metrics".into(), ..upstream("v/m", &stub.url) };
     let vault = Vault::new(vec![config], Arc::clone(&house.audit)).unwrap();
     assert_eq!(vault.scopes(), ["read:metrics"]);
     let error = vault.read(&grant, "v/m", None).await.unwrap_err();
@@ -207,10 +171,7 @@ async fn without_the_scope_nothing_is_fetched() {
     assert!(matches!(error, VaultError::InsufficientScope(e) if e.required == "read:metrics"));
     assert!(stub.requests.lock().unwrap().is_empty());
     let event = house.last_event();
-    assert_eq!(
-        (&event["kind"], &event["outcome"]),
-        (&json!("vault_refused"), &json!("refused"))
-    );
+    assert_eq!((&event["kind"], &event["outcome"]), (&json!("vault_refused"), &json!("refused")));
 }
 
 #[tokio::test]
@@ -227,14 +188,8 @@ async fn the_upstream_sees_its_own_credential_and_nothing_of_the_agent() {
     vault.read(&grant, "v/r", None).await.unwrap();
     let request = stub.requests.lock().unwrap()[0].to_lowercase();
     assert!(request.starts_with("get /records http/1.1"), "{request}");
-    assert!(
-        request.contains("x-api-key: bailiwick-authority"),
-        "{request}"
-    );
-    assert!(
-        !request.contains("authorization") && !request.contains("eyj"),
-        "{request}"
-    );
+    assert!(request.contains("x-api-key: bailiwick-authority"), "{request}");
+    assert!(!request.contains("authorization") && !request.contains("eyj"), "{request}");
     assert!(!format!("{vault:?}").contains("bailiwick-authority"));
 }
 
@@ -244,14 +199,8 @@ async fn an_envelope_is_not_wrapped_twice() {
     let grant = grant(&house).await;
     let cases = [
         (json!([1, 2]), json!([1, 2])),
-        (
-            json!({ "status": "success", "code": 200, "data": [1] }),
-            json!([1]),
-        ),
-        (
-            json!({ "status": "active", "data": [1] }),
-            json!({ "status": "active", "data": [1] }),
-        ),
+        (json!({ "status": "success", "code": 200, "data": [1] }), json!([1])),
+        (json!({ "status": "active", "data": [1] }), json!({ "status": "active", "data": [1] })),
         (
             json!({ "status": "success", "data": [1], "owner": "x" }),
             json!({ "status": "success", "data": [1], "owner": "x" }),
@@ -261,10 +210,7 @@ async fn an_envelope_is_not_wrapped_twice() {
     for (answer, data) in cases {
         let stub = Stub::saying("200 OK", answer.to_string());
         let read = read_upstream(&house, &grant, &stub.url).await.unwrap();
-        assert_eq!(
-            read,
-            json!({ "status": "success", "code": 200, "data": data })
-        );
+        assert_eq!(read, json!({ "status": "success", "code": 200, "data": data }));
     }
 }
 
@@ -295,18 +241,10 @@ async fn whatever_is_wrong_with_the_upstream_is_a_502() {
     for (n, stub) in stubs.iter().enumerate() {
         let error = read_upstream(&house, &grant, &stub.url).await.unwrap_err();
         assert_eq!(error.status(), 502, "{n}");
-        assert_eq!(
-            error.to_string(),
-            "the collection's source did not answer properly"
-        );
+        assert_eq!(error.to_string(), "the collection's source did not answer properly");
     }
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = read_upstream(&house, &grant, &format!("http://{closed}/"))
-        .await
-        .unwrap_err();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = read_upstream(&house, &grant, &format!("http://{closed}/")).await.unwrap_err();
     assert_eq!(error.status(), 502);
 }
 
@@ -341,10 +279,7 @@ async fn an_endless_answer_is_cut_off() {
     });
     let config = upstream("v/r", &endless.url);
     let vault = Vault::new(vec![config], Arc::clone(&house.audit)).unwrap();
-    assert_eq!(
-        vault.read(&grant, "v/r", None).await.unwrap_err().status(),
-        502
-    );
+    assert_eq!(vault.read(&grant, "v/r", None).await.unwrap_err().status(), 502);
 }
 
 #[tokio::test]
@@ -358,9 +293,7 @@ async fn a_redirect_is_not_followed() {
             format!("HTTP/1.1 302 Found\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
         let _ = stream.write_all(answer.as_bytes());
     });
-    let error = read_upstream(&house, &grant, &redirecting.url)
-        .await
-        .unwrap_err();
+    let error = read_upstream(&house, &grant, &redirecting.url).await.unwrap_err();
     assert_eq!(error.status(), 502);
     assert!(target.requests.lock().unwrap().is_empty());
 }
@@ -380,10 +313,7 @@ async fn nothing_is_read_that_cannot_be_recorded() {
              BEGIN SELECT RAISE(ABORT, 'disk full'); END;",
         )
         .unwrap();
-    assert_eq!(
-        vault.read(&grant, "v/r", None).await.unwrap_err().status(),
-        503
-    );
+    assert_eq!(vault.read(&grant, "v/r", None).await.unwrap_err().status(), 503);
 }
 
 #[tokio::test]
@@ -391,51 +321,24 @@ async fn impossible_collections_name_path_and_key() {
     let house = House::new();
     let good = || upstream("v/r", "https://api.example/records");
     let refused = |configs: Vec<CollectionConfig>| {
-        Vault::new(configs, Arc::clone(&house.audit))
-            .unwrap_err()
-            .to_string()
+        Vault::new(configs, Arc::clone(&house.audit)).unwrap_err().to_string()
     };
-    for path in [
-        "", "/v/r", "v/r/", "v//r", "v/../r", ".", "v/%72", "v/ä", "v r",
-    ] {
-        assert!(
-            refused(vec![CollectionConfig {
-                path: path.into(),
-                ..good()
-            }])
-            .contains("path")
-        );
+    for path in ["", "/v/r", "v/r/", "v//r", "v/../r", ".", "v/%72", "v/ä", "v r"] {
+        assert!(refused(vec![CollectionConfig { path: path.into(), ..good() }]).contains("path"));
     }
     for scope in ["", "*", "records"] {
         assert!(
-            refused(vec![CollectionConfig {
-                scope: scope.into(),
-                ..good()
-            }])
-            .contains("scope")
+            refused(vec![CollectionConfig { scope: scope.into(), ..good() }]).contains("scope")
         );
     }
-    for url in [
-        "",
-        "records",
-        "http://api.example/",
-        "ftp://api.example/",
-        "https://u:p@api.example/",
-    ] {
-        assert!(
-            refused(vec![upstream("v/r", url)]).contains("upstream"),
-            "{url}"
-        );
+    for url in
+        ["", "records", "http://api.example/", "ftp://api.example/", "https://u:p@api.example/"]
+    {
+        assert!(refused(vec![upstream("v/r", url)]).contains("upstream"), "{url}");
     }
     assert!(refused(vec![good(), good()]).contains("another collection"));
-    let both = CollectionConfig {
-        file: Some("x.json".into()),
-        ..good()
-    };
-    let neither = CollectionConfig {
-        upstream: None,
-        ..good()
-    };
+    let both = CollectionConfig { file: Some("x.json".into()), ..good() };
+    let neither = CollectionConfig { upstream: None, ..good() };
     for config in [both, neither] {
         assert!(refused(vec![config]).contains("exactly one of file and upstream"));
     }
@@ -446,27 +349,18 @@ async fn impossible_collections_name_path_and_key() {
     };
     assert!(refused(vec![header("authorization", None)]).contains("upstream_header"));
     assert!(refused(vec![header("a b", Some(CREDENTIAL))]).contains("upstream_header"));
-    let unset = refused(vec![header(
-        "authorization",
-        Some("BAILIWICK_NOT_SET_ANYWHERE"),
-    )]);
+    let unset = refused(vec![header("authorization", Some("BAILIWICK_NOT_SET_ANYWHERE"))]);
     assert!(unset.contains("BAILIWICK_NOT_SET_ANYWHERE"), "{unset}");
     for seconds in [0, 61] {
-        let config = CollectionConfig {
-            timeout_seconds: Some(seconds),
-            ..good()
-        };
+        let config = CollectionConfig { timeout_seconds: Some(seconds), ..good() };
         assert!(refused(vec![config]).contains("timeout_seconds"));
     }
     let plain = CollectionConfig {
         danger_allow_plain_http: true,
         ..upstream("v/r", "http://records.internal:8080/")
     };
-    Vault::new(
-        vec![plain, upstream("v/s", "http://localhost:1/")],
-        Arc::clone(&house.audit),
-    )
-    .unwrap();
+    Vault::new(vec![plain, upstream("v/s", "http://localhost:1/")], Arc::clone(&house.audit))
+        .unwrap();
     assert!(
         toml::from_str::<CollectionConfig>("path='v'\nscope='a:b'\nfile='x'\nmethod='POST'")
             .is_err()
