@@ -1,6 +1,7 @@
 //! The index in this process: SQLite holds the truth, memory holds the vectors, Tantivy the words.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,7 +72,7 @@ impl EmbeddedIndex {
     /// When another process has it open, when the database is damaged or missing, or when it holds
     /// the vectors of another embedder.
     pub fn open(options: Options) -> Result<Self, IndexError> {
-        std::fs::create_dir_all(&options.folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let lock = lock(&options.folder)?;
         let derived = options.folder.join("lexical");
         let (catalogue, mut writer) = Catalogue::open(&options.folder.join("index.db"), &derived)?;

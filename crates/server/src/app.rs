@@ -10,12 +10,20 @@ use bailiwick_ingest::Intake;
 use bailiwick_models::Embedder;
 use bailiwick_policy::Policy;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::attempts::FailedAttempts;
 
 /// The parts that the server is made of, shared by all requests.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: Parts,
+    /// Taken only once a request is read and its caller known, so that slow ones keep nobody out.
+    searches: Semaphore,
+}
 
 /// Everything that [`App`] holds. Each part is the only way to make the next one's input.
 pub struct Parts {
@@ -69,7 +77,7 @@ pub struct Limits {
     pub top_k: usize,
     /// The largest batch of documents, in bytes.
     pub documents_bytes: usize,
-    /// Requests under way at once; more wait.
+    /// Searches under way at once; more wait.
     pub concurrency: usize,
 }
 
@@ -88,7 +96,13 @@ impl std::fmt::Debug for Parts {
 impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let searches = Semaphore::new(parts.settings.limits.concurrency);
+        Self(Arc::new(Shared { parts, searches }))
+    }
+
+    /// Waits for a turn to search; it is over when the result is dropped.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.searches.acquire().await.ok()
     }
 }
 
@@ -96,7 +110,7 @@ impl std::ops::Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }
 

@@ -104,6 +104,7 @@ pub(crate) async fn find(
     receipt: String,
 ) -> Result<Found, Problem> {
     question.check(app)?;
+    let _turn = app.turn().await;
     let mut bailiwick = reader.bailiwick.as_ref().clone();
     let size = app.index.size(&bailiwick).await.map_err(unavailable)?;
     if let Some(narrowing) = &question.narrowing {

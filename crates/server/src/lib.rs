@@ -3,8 +3,8 @@
 mod app;
 mod ask;
 mod attempts;
-mod body;
 mod caller;
+mod input;
 mod problem;
 mod request_id;
 mod routes;
@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
@@ -22,8 +23,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
-use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -37,6 +38,8 @@ use routes::{admin, authsec, documents, me, oauth, operations, pages, rag, vault
 
 /// The largest body of a question or an administrator's request, in bytes.
 const SMALL_BODY: usize = 1 << 20;
+/// The longest pause within a request's body.
+const SLOWEST_BODY: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -77,7 +80,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn(harden))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(GlobalConcurrencyLimitLayer::new(limits.concurrency))
+        .layer(RequestBodyTimeoutLayer::new(SLOWEST_BODY))
         .layer(from_fn(request_id::identify))
 }
 
@@ -152,10 +155,16 @@ pub async fn serve(
 /// What every answer says to browsers and caches.
 async fn harden(request: Request, next: Next) -> Response {
     let is_private = request.uri().path().starts_with("/api/");
+    let has_body = !request.body().is_end_stream();
     let mut response = next.run(request).await;
+    let refused = response.status().is_client_error();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if has_body && refused {
+        // The body may be unread, and then the connection cannot carry another request.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if is_private {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -16,23 +16,25 @@ pub struct Problem {
     #[serde(rename = "type")]
     kind: String,
     /// The kind in words.
-    title: String,
+    #[schema(value_type = String)]
+    title: &'static str,
     /// The HTTP status.
     status: u16,
     /// What happened, and what to do next.
     detail: String,
     /// Each thing that is wrong, when there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    errors: Option<Box<Value>>,
     #[serde(skip)]
-    challenge: Option<String>,
+    challenge: Option<Box<str>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:bailiwick:problem:{kind}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
             errors: None,
@@ -48,14 +50,14 @@ impl Problem {
     /// 401, with the challenge of RFC 6750.
     pub(crate) fn unauthorized(detail: impl Into<String>, challenge: String) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-        Self { challenge: Some(challenge), ..problem }
+        Self { challenge: Some(challenge.into()), ..problem }
     }
 
     /// 403 for a token that is good but too narrow.
     pub(crate) fn insufficient_scope(scope: &str, challenge: String) -> Self {
         let detail = format!("this token does not have the scope {scope}");
         let problem = Self::new(StatusCode::FORBIDDEN, "insufficient-scope", detail);
-        Self { challenge: Some(challenge), ..problem }
+        Self { challenge: Some(challenge.into()), ..problem }
     }
 
     /// 403 for a person without the administrator's claim.
@@ -93,7 +95,7 @@ impl Problem {
     /// 422: well-formed, and refused for what it says.
     pub(crate) fn refused(detail: impl Into<String>, errors: Value) -> Self {
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", detail);
-        Self { errors: Some(errors), ..problem }
+        Self { errors: Some(Box::new(errors)), ..problem }
     }
 
     /// 500. The cause is in the log under the request's id.
@@ -124,7 +126,7 @@ impl IntoResponse for Problem {
         let problem = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, problem);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(&*text).ok()) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response

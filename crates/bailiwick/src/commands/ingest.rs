@@ -78,9 +78,12 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
         let server = options.server.clone().unwrap_or_else(|| config.public_url());
         let documents =
             read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
+        let documents = with_defaults(documents, &given_metadata(&options));
         Sender::new(&server, client_id)?.send(documents).await?
     } else {
-        let sources = discover(&options.paths, &file_options(&options, Arc::clone(&schema)))?;
+        let metadata = given_metadata(&options);
+        let file_options = FileOptions { schema: Arc::clone(&schema), metadata };
+        let sources = discover(&options.paths, &file_options)?;
         store_files(sources, &destination(&options, config, schema)?).await?
     };
     if as_json {
@@ -98,7 +101,20 @@ fn destination(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result
     Ok(Destination::Here { intake: assemble::store(config, schema)?.intake, unlabelled })
 }
 
-fn file_options(options: &Ingest, schema: Arc<Schema>) -> FileOptions {
+/// Attributes from the command line are the weakest: a document's own stay.
+fn with_defaults(
+    mut documents: Vec<SourceDocument>,
+    defaults: &Map<String, Value>,
+) -> Vec<SourceDocument> {
+    for document in &mut documents {
+        for (name, value) in defaults {
+            document.metadata.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    documents
+}
+
+fn given_metadata(options: &Ingest) -> Map<String, Value> {
     let mut metadata = Map::new();
     for (name, value) in &options.attributes {
         // An attribute that is given twice holds a list.
@@ -108,7 +124,7 @@ fn file_options(options: &Ingest, schema: Arc<Schema>) -> FileOptions {
             Some(first) => *first = Value::from(vec![first.take(), Value::from(value.as_str())]),
         }
     }
-    FileOptions { schema, metadata }
+    metadata
 }
 
 async fn store_files(sources: Vec<FileSource>, destination: &Destination) -> Result<Receipt> {

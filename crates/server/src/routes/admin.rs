@@ -1,7 +1,7 @@
 //! `/api/admin`: agents, delegations, the audit trail, and what given claims would see.
 
 use axum::Json;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, State};
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_authority::{
     Administrator, Agent, Authentication, AuthorityError, Delegation, DelegationRequest,
@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::body::Body;
 use crate::caller::Admin;
+use crate::input::{Body, Parameters, Segment};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
@@ -69,7 +69,7 @@ pub(crate) struct NewDelegation {
 pub(crate) async fn delegate(
     State(app): State<App>,
     Admin(by): Admin,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     Body(new): Body<NewDelegation>,
 ) -> Result<Json<Delegation>, Problem> {
     let request = DelegationRequest {
@@ -87,7 +87,7 @@ pub(crate) async fn delegate(
 pub(crate) async fn revoke_delegation(
     State(app): State<App>,
     Admin(by): Admin,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Json<Agent>, Problem> {
     app.authority.revoke_delegation(&name, &by).await.map(Json).map_err(failed)
 }
@@ -98,7 +98,7 @@ pub(crate) async fn revoke_delegation(
 pub(crate) async fn revoke_agent(
     State(app): State<App>,
     Admin(by): Admin,
-    Path(name): Path<String>,
+    Segment(name): Segment,
 ) -> Result<Json<Agent>, Problem> {
     app.authority.revoke_agent(&name, &by).await.map(Json).map_err(failed)
 }
@@ -124,7 +124,7 @@ const MOST_RECORDS: usize = 1000;
 pub(crate) async fn audit(
     State(app): State<App>,
     _: Admin,
-    Query(tail): Query<Tail>,
+    Parameters(tail): Parameters<Tail>,
 ) -> Result<Json<Vec<Value>>, Problem> {
     let audit = std::sync::Arc::clone(&app.audit);
     let read = tokio::task::spawn_blocking(move || audit.tail(tail.n.min(MOST_RECORDS))).await;

@@ -1,7 +1,7 @@
 //! `/api/documents`: people read, agents write.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use bailiwick_authority::Grant;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Document, DocumentId, Receipt};
@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ask;
-use crate::body::Body;
 use crate::caller::{Agent, Reader};
+use crate::input::{Body, Segment};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
@@ -35,7 +35,7 @@ pub(crate) struct Batch {
 pub(crate) async fn read(
     State(app): State<App>,
     reader: Reader,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Document>, Problem> {
     let id = DocumentId::new(&id).map_err(|_| Problem::not_found())?;
     let found = app.index.document(&id, &reader.bailiwick).await.map_err(ask::unavailable)?;
@@ -65,7 +65,7 @@ pub(crate) async fn relabel(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     agent: Agent,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     Body(metadata): Body<Map<String, Value>>,
 ) -> Result<Json<Receipt>, Problem> {
     agent.require(WRITE, &app)?;
@@ -81,7 +81,7 @@ pub(crate) async fn remove(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     agent: Agent,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Receipt>, Problem> {
     agent.require(WRITE, &app)?;
     let removed = app.intake.remove(std::slice::from_ref(&id)).await;

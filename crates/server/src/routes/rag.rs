@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ask::{self, Found, Question, Sources};
-use crate::body::Body;
 use crate::caller::Reader;
+use crate::input::Body;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
@@ -67,39 +67,25 @@ fn wants_events(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
-/// `sources` first, then a `token` for each piece, then `done` with the whole, or `error`.
+/// `sources` first, then a `token` for each piece, then `done`; or `error`, which ends it.
 fn events(
     found: Found,
     pieces: BoxStream<'static, Result<String, AnswerError>>,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let sources = event("sources", &found.sources);
-    let told = pieces.scan(Telling::default(), |telling, piece| {
-        let event = telling.next(piece);
-        async move { event }
-    });
-    let done = futures::stream::once(async move { event("done", &json!({})) });
-    futures::stream::once(async move { sources }).chain(told).chain(done).map(Ok)
-}
-
-/// What of the answer was told so far.
-#[derive(Default)]
-struct Telling {
-    failed: bool,
-}
-
-impl Telling {
-    fn next(&mut self, piece: Result<String, AnswerError>) -> Option<Event> {
-        if self.failed {
-            return None;
-        }
-        Some(match piece {
-            Ok(text) => event("token", &json!({ "text": text })),
-            Err(error) => {
-                self.failed = true;
+    let told = pieces.map(Some).chain(futures::stream::iter([None]));
+    let told = told.scan(false, |failed, piece| {
+        let event = (!*failed).then(|| match piece {
+            Some(Ok(text)) => event("token", &json!({ "text": text })),
+            Some(Err(error)) => {
+                *failed = true;
                 event("error", &unanswered(error))
             }
-        })
-    }
+            None => event("done", &json!({})),
+        });
+        async move { event }
+    });
+    futures::stream::iter([sources]).chain(told).map(Ok)
 }
 
 fn event(name: &str, data: &impl Serialize) -> Event {
