@@ -52,7 +52,8 @@ impl Authentication {
     /// It is no JWK Set, or holds no key.
     pub fn jwt_svid(bundle: &str) -> Result<Self, AuthorityError> {
         // Any trust domain will do: only the keys are looked at here.
-        let domain = TrustDomain::new("bundle.check").map_err(|_| AuthorityError::AgentName)?;
+        let domain =
+            TrustDomain::new("bundle.check").map_err(|e| AuthorityError::Key(e.to_string()))?;
         trust_bundle(domain, bundle)?;
         Ok(Self::JwtSvid(bundle.to_owned()))
     }
@@ -65,11 +66,13 @@ impl Authentication {
         let wrong = |reason: &str| Err(AuthorityError::Key(reason.to_owned()));
         match (method, keys) {
             ("client-id", None) => Ok(Self::ClientId),
-            ("client-id", Some(_)) => wrong("an agent with `client-id` has none; leave it out"),
+            ("client-id", Some(_)) => wrong("`client-id` goes without one; leave it out"),
             ("private-key-jwt", Some(keys)) => Self::private_key_jwt(keys),
             ("jwt-svid", Some(bundle)) => Self::jwt_svid(bundle),
-            ("private-key-jwt" | "jwt-svid", None) => wrong("give its public key file"),
-            _ => wrong("the method is one of client-id, private-key-jwt, jwt-svid"),
+            ("private-key-jwt" | "jwt-svid", None) => {
+                wrong("this method needs one; give it as --public-key FILE, or as public_key")
+            }
+            _ => Err(AuthorityError::Method(method.to_owned())),
         }
     }
 

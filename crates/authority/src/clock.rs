@@ -12,7 +12,7 @@ const SECONDS: &[BorrowedFormatItem<'_>] =
 const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// A second in UTC, shown as RFC 3339 with `Z` and no fraction.
+/// A second in UTC, shown as RFC 3339 with `Z` and no fraction, up to the year 9999.
 ///
 /// The AuthSec clients read other forms wrongly: a fraction of any length but six, or no zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,11 +43,11 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from_unix_timestamp(self.0)
-            .ok()
-            .and_then(|at| at.format(SECONDS).ok())
-            .ok_or(fmt::Error)?;
-        f.write_str(&text)
+        let at = OffsetDateTime::from_unix_timestamp(self.0).ok();
+        match at.and_then(|at| at.format(SECONDS).ok()) {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "{} seconds after 1970", self.0),
+        }
     }
 }
 

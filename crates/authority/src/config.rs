@@ -1,10 +1,9 @@
 //! The `[authority]` table.
 
-use std::net::IpAddr;
-
+use bailiwick_identity::is_loopback;
 use serde::Deserialize;
 use spiffe::TrustDomain;
-use url::{Host, Url};
+use url::Url;
 
 use crate::error::AuthorityError;
 
@@ -84,11 +83,9 @@ fn is_issuer(text: &str) -> bool {
 
 /// Whether what is sent there can be read by nobody on the way.
 pub(crate) fn is_private_channel(url: &Url) -> bool {
-    let here = match url.host() {
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    url.host().is_some() && (url.scheme() == "https" || (url.scheme() == "http" && here))
+    match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_loopback(url),
+        _ => false,
+    }
 }

@@ -42,37 +42,37 @@ pub enum DatabaseError {
         known: i64,
     },
     /// The disk is full, a lock was not released in time, a permission lacks.
-    #[error("{} cannot be used: {source}", path.display())]
+    #[error("{} cannot be used: {cause}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
     /// A file or directory cannot be made or read.
-    #[error("{} cannot be used: {source}", path.display())]
+    #[error("{} cannot be used: {cause}", path.display())]
     File {
         /// The file or directory.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
 impl DatabaseError {
     /// Sorts what SQLite said about `path`.
-    pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+    pub(crate) fn sqlite(path: &Path, cause: rusqlite::Error) -> Self {
         let path = path.to_owned();
-        match source.sqlite_error_code() {
+        match cause.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt { path, cause: source.to_string() }
+                Self::Corrupt { path, cause: cause.to_string() }
             }
-            _ => Self::Unusable { path, source },
+            _ => Self::Unusable { path, cause },
         }
     }
 
-    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
-        Self::File { path: path.to_owned(), source }
+    pub(crate) fn file(path: &Path, cause: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), cause }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::scope::ScopeError;
 #[non_exhaustive]
 pub enum AuthorityError {
     /// A configuration key has an impossible value.
-    #[error("[authority] {key}: {reason}")]
+    #[error("authority.{key}: {reason}")]
     Config {
         /// The key.
         key: &'static str,
@@ -33,14 +33,17 @@ pub enum AuthorityError {
     #[error("an agent called {0:?} exists already, perhaps a revoked one; choose another name")]
     AgentExists(String),
     /// Nobody has that name.
-    #[error("there is no agent called {0:?}; `agents list` shows them")]
+    #[error("there is no agent called {0:?}; `bailiwick agents list` shows them")]
     NoSuchAgent(String),
     /// The agent was shut out for good.
     #[error("the agent {0:?} is revoked for good; create another")]
     AgentRevoked(String),
     /// There is nothing to take back.
-    #[error("nothing is delegated to the agent {0:?}")]
+    #[error("nothing is delegated to the agent {0:?}, so there is nothing to take back")]
     NothingDelegated(String),
+    /// There is no such way to authenticate.
+    #[error("an agent proves itself by client-id, private-key-jwt or jwt-svid, not by {0:?}")]
+    Method(String),
     /// The agent's key is unusable.
     #[error("the agent's key: {0}")]
     Key(String),

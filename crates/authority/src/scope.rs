@@ -10,7 +10,7 @@ const MAX_SCOPE_BYTES: usize = 8192;
 
 /// Permissions without duplicates, in the order in which they were delegated.
 ///
-/// Invariant: [`narrowed`](Self::narrowed) and [`shared_with`](Self::shared_with) only remove.
+/// Invariant: `narrowed` and `shared_with` only remove.
 /// A `*` is a character like any other: it opens nothing but a permission that is spelled with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -247,15 +247,15 @@ impl Writing<'_> {
         })
     }
 
-    /// Revokes a token; `false` when it was revoked already.
-    pub(crate) fn revoke_token(&self, jti: &str, expires_at: i64) -> Result<bool, DatabaseError> {
+    /// Revokes a token, once more if it was revoked already.
+    pub(crate) fn revoke_token(&self, jti: &str, expires_at: i64) -> Result<(), DatabaseError> {
         self.run(|c| {
             c.execute("DELETE FROM revoked_tokens WHERE expires_at < ?1", [forgotten()])?;
             c.execute(
                 "INSERT OR IGNORE INTO revoked_tokens (jti, expires_at) VALUES (?1, ?2)",
                 params![jti, expires_at],
             )
-            .map(|rows| rows > 0)
+            .map(drop)
         })
     }
 

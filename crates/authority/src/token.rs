@@ -26,9 +26,6 @@ pub(crate) const MAX_ACTORS: usize = 4;
 /// Our own clock may be set back a little between issue and use.
 const CLOCK_SKEW_SECONDS: u64 = 5;
 
-/// The longest token that is looked into.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
 /// Why a bearer token opens nothing. The text is all that its bearer may read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -301,7 +298,6 @@ impl Inner {
             algorithms: vec![Algorithm::RS256],
             clock_skew_seconds: CLOCK_SKEW_SECONDS,
             max_lifetime_seconds: MAX_TOKEN_TTL_SECONDS,
-            max_token_bytes: MAX_TOKEN_BYTES,
             ..Profile::access_token(self.config.issuer.clone(), audiences)
         };
         let now = Timestamp::now().unix();
@@ -429,7 +425,7 @@ impl Inner {
 
 /// What a token says of itself. Only to choose what to verify it with: nothing of it is true yet.
 pub(crate) fn peek(token: &str) -> Option<Map<String, Value>> {
-    if token.len() > MAX_TOKEN_BYTES {
+    if token.len() > jws::MAX_TOKEN_BYTES {
         return None;
     }
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;

@@ -1,3 +1,5 @@
+//! The signature algorithms that can be allowed at all.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,10 @@ impl Algorithm {
         Algorithm::ES384,
         Algorithm::EdDSA,
     ];
+
+    /// What is allowed when nobody says otherwise: what providers sign with by default.
+    pub(crate) const DEFAULTS: [Algorithm; 4] =
+        [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256];
 
     /// The registered name, as it stands in `alg`.
     pub fn name(self) -> &'static str {

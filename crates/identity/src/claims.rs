@@ -1,3 +1,5 @@
+//! What a verified token says.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! `[identity]`: whose tokens are accepted, and where their keys come from.
+
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
@@ -68,7 +70,7 @@ pub enum IdentityConfigError {
 }
 
 fn default_algorithms() -> Vec<Algorithm> {
-    vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::PS256]
+    Algorithm::DEFAULTS.to_vec()
 }
 
 fn default_clock_skew() -> u64 {

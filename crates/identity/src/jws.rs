@@ -40,12 +40,10 @@ pub struct Profile {
     pub clock_skew_seconds: u64,
     /// Longest `exp - iat`, in seconds; without `iat`, longest `exp - now`.
     pub max_lifetime_seconds: u64,
-    /// Longest token, in bytes.
-    pub max_token_bytes: usize,
 }
 
-/// Tokens beyond this are refused before they are looked at: 16 KiB.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// Longer tokens, in bytes, are refused before they are looked at.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 impl Profile {
     /// An access token (RFC 9068): `typ: at+jwt`, `sub` and `iat` required, at most a day long.
@@ -53,19 +51,13 @@ impl Profile {
         Profile {
             issuer: issuer.into(),
             audiences,
-            algorithms: vec![
-                Algorithm::RS256,
-                Algorithm::ES256,
-                Algorithm::EdDSA,
-                Algorithm::PS256,
-            ],
+            algorithms: Algorithm::DEFAULTS.to_vec(),
             token_types: vec!["at+jwt".to_owned()],
             untyped: false,
             required_claims: vec!["iat".to_owned()],
             subject_required: true,
             clock_skew_seconds: 30,
             max_lifetime_seconds: 86_400,
-            max_token_bytes: MAX_TOKEN_BYTES,
         }
     }
 

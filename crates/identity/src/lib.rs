@@ -11,5 +11,6 @@ mod verifier;
 pub use algorithm::Algorithm;
 pub use claims::Claims;
 pub use config::{IdentityConfig, IdentityConfigError};
+pub use provider::is_loopback;
 pub use rejection::{Cause, Rejection};
 pub use verifier::Verifier;

@@ -27,6 +27,7 @@ use crate::jws::{IgnoredKey, KeySet, KeySetError};
 use crate::{IdentityConfigError, Rejection};
 use fetch::{FetchError, Fetcher};
 pub(crate) use reach::Reach;
+pub use reach::is_loopback;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);

@@ -1,3 +1,5 @@
+//! Why a token was not accepted: one text for its bearer, another for the log.
+
 /// Why a token was not accepted.
 ///
 /// `Display` is what the caller may read; [`Rejection::cause`] is for the log.

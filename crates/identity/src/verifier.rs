@@ -1,3 +1,5 @@
+//! A bearer token in, claims out.
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -20,6 +20,10 @@ pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type
 pub(super) const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 const AUTHSEC_SVID: &str = "urn:authsec:params:oauth:client-assertion-type:spiffe-svid";
 
+/// What an agent may sign its assertions with.
+pub(super) const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
 impl Inner {
     /// The agent that `form` proves.
     ///
@@ -55,13 +59,7 @@ impl Inner {
         };
         let client_id = agent.client_id.to_string();
         let profile = Profile {
-            algorithms: vec![
-                Algorithm::RS256,
-                Algorithm::PS256,
-                Algorithm::ES256,
-                Algorithm::ES384,
-                Algorithm::EdDSA,
-            ],
+            algorithms: ALGORITHMS.to_vec(),
             ..Profile::client_assertion(client_id.clone(), self.assertion_audiences())
         };
         let now = Timestamp::now().unix();

@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::client::{JWT_BEARER, JWT_SPIFFE};
+use super::client::{ALGORITHMS, JWT_BEARER, JWT_SPIFFE};
 use super::{CLIENT_CREDENTIALS, TOKEN_EXCHANGE};
 use crate::authority::Authority;
-
-const SIGNATURES: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 
 impl Authority {
     /// `/.well-known/oauth-authorization-server` (RFC 8414).
@@ -21,11 +19,11 @@ impl Authority {
             "response_types_supported": [],
             "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
             "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": SIGNATURES,
+            "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "revocation_endpoint_auth_signing_alg_values_supported": SIGNATURES,
+            "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "introspection_endpoint_auth_signing_alg_values_supported": SIGNATURES,
+            "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "client_assertion_types_supported": [JWT_BEARER, JWT_SPIFFE],
         })
     }

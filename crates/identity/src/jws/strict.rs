@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::Profile;
 use super::json::{self, Fault, Limits};
+use super::{MAX_TOKEN_BYTES, Profile};
 use crate::{Algorithm, Rejection};
 
 /// Header members that bring in keys, change what is signed, or ask for features that we lack.
@@ -26,7 +26,7 @@ pub(crate) struct Unverified<'t> {
 
 impl<'t> Unverified<'t> {
     pub(crate) fn read(token: &'t str, profile: &Profile) -> Result<Self, Rejection> {
-        if token.len() > profile.max_token_bytes {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejection::invalid("token is longer than allowed"));
         }
         let (signed, header, payload, signature) = segments(token)

@@ -102,7 +102,8 @@ fn bare(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine, where nobody stands in between: the one place for plain http.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
