@@ -1,3 +1,5 @@
+//! The authorization endpoint, and the answer to the page where one picks a person.
+
 use std::sync::Arc;
 
 use axum::Form;

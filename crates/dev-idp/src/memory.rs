@@ -1,3 +1,5 @@
+//! Sign-ins under way, sessions, codes and tokens, all of them in memory.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! The pages that a browser shows.
+
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Response};

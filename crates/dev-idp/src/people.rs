@@ -1,3 +1,5 @@
+//! Whom one can sign in as.
+
 use std::collections::HashSet;
 
 use serde::Deserialize;

@@ -1,3 +1,5 @@
+//! The provider: its settings, its routes, and what its handlers share.
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

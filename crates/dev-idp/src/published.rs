@@ -1,3 +1,5 @@
+//! What applications and servers look up: the discovery document and the keys.
+
 use std::sync::Arc;
 
 use axum::Json;

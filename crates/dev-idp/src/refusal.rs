@@ -1,3 +1,5 @@
+//! What the endpoints for programs answer instead of a token.
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;

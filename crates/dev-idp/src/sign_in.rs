@@ -1,3 +1,5 @@
+//! The client side: signs in by the same pages as a browser.
+
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -30,7 +32,7 @@ pub struct Tokens {
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     /// The provider does not answer, or not with what was asked for.
-    #[error("the identity provider does not answer; is the demo running? {0}")]
+    #[error("the identity provider does not answer; is the demo running?")]
     Unreachable(#[source] reqwest::Error),
     /// The picking page does not list that person.
     #[error("nobody called {person:?} can sign in; pick one of: {known}")]

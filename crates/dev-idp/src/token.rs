@@ -1,3 +1,5 @@
+//! The token endpoint and the revocation endpoint.
+
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
