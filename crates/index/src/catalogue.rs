@@ -394,15 +394,19 @@ pub(crate) fn content_hash(
     Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
 }
 
-/// Every document's row and metadata, for a schema that changed.
-pub(crate) fn all_metadata(
+/// Every document's metadata and the description of its label, by row, for a schema that changed.
+pub(crate) fn labelled_metadata(
     connection: &Connection,
-) -> Result<BTreeMap<i64, Map<String, Value>>, IndexError> {
-    let mut statement = connection.prepare("SELECT row, metadata FROM documents")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+) -> Result<BTreeMap<i64, (Map<String, Value>, Value)>, IndexError> {
+    let mut statement = connection.prepare(
+        "SELECT d.row, d.metadata, l.label FROM documents d JOIN labels l ON l.id = d.label",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    })?;
     rows.map(|row| {
-        let (row, metadata) = row?;
-        Ok((row, object(&metadata)?))
+        let (row, metadata, label) = row?;
+        Ok((row, (object(&metadata)?, json(&label)?)))
     })
     .collect()
 }

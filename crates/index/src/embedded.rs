@@ -16,7 +16,7 @@ use crate::dense::Blocks;
 use crate::lexical::{Lexical, View, Words};
 use crate::rank::Ranked;
 use crate::types::{Document, DocumentId, Hit, Hits, Mode, NewDocument, Query, Receipt, Size};
-use crate::{Index, IndexError, hybrid};
+use crate::{Index, IndexError, follow, hybrid};
 
 /// How often a search starts again because a write changed its hits under it.
 const ATTEMPTS: usize = 3;
@@ -77,17 +77,13 @@ impl EmbeddedIndex {
         let derived = options.folder.join("lexical");
         let (catalogue, mut writer) = Catalogue::open(&options.folder.join("index.db"), &derived)?;
         claim_vectors(&writer.0, &options, catalogue.path())?;
-        follow_schema(&mut writer.0, &options.schema)?;
+        follow::schema(&mut writer.0, &options.schema)?;
 
         let labels = LabelTable::default();
         catalogue::load_labels(&writer.0, &options.schema, &labels)?;
         let mut lexical = Lexical::open(&derived)?;
-        catch_up(&mut lexical, &writer.0, options.dimensions)?;
-        let mut blocks = Blocks::new(options.dimensions);
-        catalogue::chunks_since(&writer.0, 0, options.dimensions, |chunk| {
-            blocks.insert(chunk.label, chunk.entry);
-            Ok(())
-        })?;
+        follow::words(&mut lexical, &writer.0, options.dimensions)?;
+        let blocks = follow::vectors(&writer.0, options.dimensions)?;
         let revision = catalogue::revision(&writer.0)?;
         let snapshot = Snapshot { revision, blocks, words: lexical.view() };
         Ok(Self(Arc::new(Inner {
@@ -147,70 +143,6 @@ fn claim_vectors(
     }
 }
 
-/// Labels every document anew when the schema is not the one that the stored labels were made by.
-fn follow_schema(connection: &mut Connection, schema: &Schema) -> Result<(), IndexError> {
-    let wanted = format!("{schema:?}");
-    let stored = catalogue::meta(connection, "schema")?;
-    if stored.as_ref() == Some(&wanted) {
-        return Ok(());
-    }
-    let transaction = connection.transaction()?;
-    if stored.is_some() {
-        let revision = catalogue::revision(&transaction)? + 1;
-        transaction.execute_batch("PRAGMA defer_foreign_keys = ON; DELETE FROM labels")?;
-        let mut refused = 0_usize;
-        for (row, metadata) in catalogue::all_metadata(&transaction)? {
-            let label = schema.label(&metadata).unwrap_or_else(|_| {
-                refused += 1;
-                Label::quarantine()
-            });
-            let id = catalogue::label_id(&transaction, schema, &label)?;
-            catalogue::relabel(&transaction, row, &metadata, id, revision)?;
-        }
-        catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
-        tracing::warn!(
-            quarantined = refused,
-            "the schema changed; every document has its label anew"
-        );
-    }
-    catalogue::set_meta(&transaction, "schema", &wanted)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-/// Adds to the lexical index what the catalogue learned after the lexical index's last commit.
-fn catch_up(
-    lexical: &mut Lexical,
-    connection: &Connection,
-    dimensions: usize,
-) -> Result<(), IndexError> {
-    let stored = catalogue::revision(connection)?;
-    let mut reflected = lexical.revision()?;
-    if reflected == stored {
-        return Ok(());
-    }
-    tracing::info!(reflected, stored, "bringing the lexical index up to date");
-    if reflected > stored {
-        // The database is an older backup, so the words may be of documents that it never had.
-        lexical.clear()?;
-        reflected = 0;
-    }
-    for document in catalogue::stale_since(connection, reflected)? {
-        lexical.remove(document);
-    }
-    catalogue::chunks_since(connection, reflected, dimensions, |chunk| {
-        lexical.add(&Words {
-            chunk: chunk.entry.row,
-            document: chunk.document,
-            label: chunk.label,
-            text: &chunk.text,
-        })?;
-        Ok(())
-    })?;
-    lexical.commit(stored)?;
-    Ok(())
-}
-
 impl Inner {
     fn check_bailiwick(&self, within: &Bailiwick) -> Result<(), IndexError> {
         if within.is_of(&self.labels) { Ok(()) } else { Err(IndexError::ForeignBailiwick) }
@@ -259,9 +191,10 @@ impl Inner {
     ) -> Result<(T, u64), IndexError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let Writing { catalogue: Writer(connection), lexical } = &mut *writing;
-        // A write that failed half-way may have left the words behind or ahead of the catalogue.
+        // A write that failed half-way may have left what is derived behind the catalogue.
         lexical.roll_back()?;
-        catch_up(lexical, connection, self.dimensions)?;
+        follow::words(lexical, connection, self.dimensions)?;
+        let blocks = self.vectors(connection)?;
 
         let transaction = connection.transaction()?;
         let revision = catalogue::revision(&transaction)? + 1;
@@ -270,7 +203,7 @@ impl Inner {
             labels: Vec::new(),
             lexical,
             transaction,
-            blocks: self.snapshot.load().blocks.clone(),
+            blocks,
             revision,
         };
         let done = work(&mut change)?;
@@ -284,6 +217,18 @@ impl Inner {
         lexical.commit(revision)?;
         self.snapshot.store(Arc::new(Snapshot { revision, blocks, words: lexical.view() }));
         Ok((done, revision))
+    }
+
+    /// The vectors as the catalogue has them now: what searches see, unless a write got into the
+    /// catalogue and no further. Then everybody's labels and vectors are read anew, because a
+    /// chunk in its former label's block would count for people who may not read it.
+    fn vectors(&self, connection: &Connection) -> Result<Blocks, IndexError> {
+        let snapshot = self.snapshot.load();
+        if snapshot.revision == catalogue::revision(connection)? {
+            return Ok(snapshot.blocks.clone());
+        }
+        catalogue::load_labels(connection, &self.schema, &self.labels)?;
+        follow::vectors(connection, self.dimensions)
     }
 }
 

@@ -3,6 +3,7 @@
 mod catalogue;
 mod dense;
 mod embedded;
+mod follow;
 mod hybrid;
 mod lexical;
 mod rank;

@@ -57,6 +57,11 @@ impl Attribute {
         std::iter::once(&*self.name).chain(self.sources.iter().map(AsRef::as_ref))
     }
 
+    /// What a document says of it, under the first of its names that says anything.
+    fn said<'a>(&self, metadata: &'a Map<String, Json>) -> Option<&'a Json> {
+        self.sources().filter_map(|source| metadata.get(source)).find(|said| !said.is_null())
+    }
+
     /// Reads what a document holds; `Ok(None)` when it holds nothing.
     fn held(&self, json: &Json) -> Result<Option<Held>, String> {
         match json {
@@ -65,7 +70,10 @@ impl Attribute {
                 "holds a list of {}; only an attribute with `multiple = true` may",
                 values.len()
             )),
-            Json::Array(values) if values.is_empty() => Ok(None),
+            // "Shared with nobody" must not pass for "not restricted" where `absent` allows.
+            Json::Array(values) if values.is_empty() => {
+                Err("holds an empty list; leave it out, or name at least one value".into())
+            }
             Json::Array(values) if values.len() > MAX_VALUES => {
                 Err(format!("holds more than {MAX_VALUES} values"))
             }
@@ -170,9 +178,10 @@ impl Schema {
     /// When a required attribute is missing or any attribute holds what its type does not allow.
     pub fn label(&self, metadata: &Map<String, Json>) -> Result<Label, LabelError> {
         let values = self.attributes.iter().map(|attribute| {
-            let found = attribute.sources().find_map(|source| metadata.get(source));
-            let held = attribute.held(found.unwrap_or(&Json::Null)).map_err(|problem| {
-                LabelError::Invalid { attribute: attribute.name().to_owned(), problem }
+            let said = attribute.said(metadata).unwrap_or(&Json::Null);
+            let held = attribute.held(said).map_err(|problem| LabelError::Invalid {
+                attribute: attribute.name().to_owned(),
+                problem,
             })?;
             if held.is_none() && !attribute.optional {
                 return Err(LabelError::Missing { attribute: attribute.name().to_owned() });
@@ -180,6 +189,38 @@ impl Schema {
             Ok(held)
         });
         Ok(Label::of(values.collect::<Result<_, _>>()?))
+    }
+
+    /// The label of a stored document whose `former` label, [described](Self::describe), another
+    /// schema made.
+    ///
+    /// A number meant the level of that rank then, so that level's name counts in its place: a
+    /// level that is added, removed or moved does not lower a document.
+    ///
+    /// # Errors
+    /// As [`label`](Self::label), and when nobody knows any more what a rank meant.
+    pub fn label_again(
+        &self,
+        metadata: &Map<String, Json>,
+        former: &Json,
+    ) -> Result<Label, LabelError> {
+        let mut named = metadata.clone();
+        for attribute in &self.attributes {
+            let Some(rank) = attribute.said(metadata).filter(|said| is_number(said)) else {
+                continue;
+            };
+            let is_level = matches!(attribute.kind, Kind::Level { .. });
+            match attribute.sources().find_map(|source| former.get(source)) {
+                Some(meant) => drop(named.insert(attribute.name().to_owned(), meant.clone())),
+                None if is_level && former.is_null() => {
+                    let problem = format!("holds the rank {rank} among levels of another schema");
+                    let attribute = attribute.name().to_owned();
+                    return Err(LabelError::Invalid { attribute, problem });
+                }
+                None => {}
+            }
+        }
+        self.label(&named)
     }
 
     /// The label in words: attribute names and values, `null` for quarantine.
@@ -222,6 +263,16 @@ impl Schema {
             })
             .collect::<Map<_, _>>()
             .into()
+    }
+}
+
+/// Whether this is a number, or digits, or a list with one of them.
+fn is_number(json: &Json) -> bool {
+    match json {
+        Json::Number(_) => true,
+        Json::String(text) => text.parse::<i64>().is_ok(),
+        Json::Array(values) => values.iter().any(is_number),
+        _ => false,
     }
 }
 

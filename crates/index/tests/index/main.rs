@@ -9,6 +9,7 @@
 mod durability;
 mod noninterference;
 mod people;
+mod trouble;
 mod writes;
 
 use std::path::Path;

@@ -1,0 +1,101 @@
+//! Writes that fail half-way, and schemas that change under stored documents.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use bailiwick_index::{
+    DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options, Size,
+};
+use bailiwick_policy::{AttributeConfig, Label, Schema};
+use serde_json::{Value, json};
+
+use crate::people::People;
+use crate::{DIMENSIONS, document, metadata, open, query, schema, seen, vector};
+
+/// A change that got into the catalogue and not into the words counts wholly once it is repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_failed_half_way_leaves_no_trace_of_hidden_chunks() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let texts = ["a pump and a valve", "a pump that leaks"];
+    for (id, text) in ["a", "b"].into_iter().zip(texts) {
+        index.upsert(vec![document(id, "ours", &[text])]).await.unwrap();
+    }
+    let id = DocumentId::new("b").unwrap();
+    let label = schema().label(&metadata("theirs")).unwrap();
+    let relabel = || index.relabel(&id, metadata("theirs"), label.clone());
+
+    // Tantivy notes every new file here; a folder in its place is what a full disk is.
+    let notes = folder.path().join("lexical/.managed.json");
+    fs::remove_file(&notes).unwrap();
+    fs::create_dir(&notes).unwrap();
+    relabel().await.expect_err("the words cannot be written");
+    fs::remove_dir(&notes).unwrap();
+    relabel().await.unwrap().expect("the document is there");
+
+    let other = tempfile::tempdir().unwrap();
+    let alone = open(other.path());
+    alone.upsert(vec![document("a", "ours", &[texts[0]])]).await.unwrap();
+    let (ours, only) =
+        (people.member(&["ours"], &index).await, people.member(&["ours"], &alone).await);
+    assert_eq!(index.size(&ours).await.unwrap(), Size { labels: 1, chunks: 1 });
+    for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
+        let asked = query("pump", mode, 5);
+        let found = seen(&index.search(&asked, &ours).await.unwrap());
+        assert_eq!(found, seen(&alone.search(&asked, &only).await.unwrap()), "{mode:?}");
+    }
+    let theirs = people.member(&["theirs"], &index).await;
+    assert_eq!(index.search(&query("pump", Mode::Hybrid, 5), &theirs).await.unwrap().hits.len(), 1);
+}
+
+fn levels(names: &[&str]) -> Arc<Schema> {
+    let attribute = json!([{ "name": "level", "type": "level", "levels": names }]);
+    let attributes: Vec<AttributeConfig> = serde_json::from_value(attribute).unwrap();
+    Arc::new(Schema::new(&attributes).unwrap())
+}
+
+fn with(folder: &Path, schema: Arc<Schema>) -> EmbeddedIndex {
+    let options = Options {
+        folder: folder.to_owned(),
+        schema,
+        embedder: "test".into(),
+        dimensions: DIMENSIONS,
+    };
+    EmbeddedIndex::open(options).unwrap()
+}
+
+/// The labels that are in use, described.
+fn used(index: &dyn Index, schema: &Schema) -> Vec<Value> {
+    let numbers = (0..index.labels().len()).map(|n| u32::try_from(n).unwrap());
+    let labels = numbers.map(bailiwick_policy::LabelId::from_u32);
+    labels.filter_map(|id| index.labels().label(id)).map(|label| schema.describe(&label)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_that_change_lower_no_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = levels(&["Public", "Secret"]);
+    let store = |id: &str, said: Value, label: Option<Label>| {
+        let metadata = json!({ "level": said }).as_object().unwrap().clone();
+        NewDocument {
+            id: DocumentId::new(id).unwrap(),
+            text: "pump".into(),
+            label: label.unwrap_or_else(|| first.label(&metadata).unwrap()),
+            metadata,
+            content_hash: [7; 32],
+            chunks: vec![NewChunk { text: "pump".into(), vector: vector("pump") }],
+        }
+    };
+    let documents =
+        vec![store("ranked", json!(2), None), store("lost", json!(3), Some(Label::quarantine()))];
+    with(folder.path(), Arc::clone(&first)).upsert(documents).await.unwrap();
+    // The rank 2 was Secret and stays it; the rank 3 was nothing and stays in quarantine.
+    for names in [&["Public", "Internal", "Secret"][..], &["Open", "Public", "Internal", "Secret"]]
+    {
+        let schema = levels(names);
+        let index = with(folder.path(), Arc::clone(&schema));
+        assert_eq!(used(&index, &schema), [json!({ "level": "Secret" }), Value::Null], "{names:?}");
+    }
+}
