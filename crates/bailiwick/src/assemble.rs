@@ -8,8 +8,8 @@ use bailiwick_identity::Verifier;
 use bailiwick_index::{EmbeddedIndex, Index, Options};
 use bailiwick_ingest::Intake;
 use bailiwick_models::Embedder;
-use bailiwick_policy::{Policy, Schema};
-use bailiwick_server::{App, Limits, Parts, Settings};
+use bailiwick_policy::{ClaimPath, Policy, Schema};
+use bailiwick_server::{App, Parts, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::config::Config;
@@ -75,18 +75,13 @@ pub(crate) fn app(config: &Config) -> Result<App> {
 }
 
 fn settings(config: &Config) -> Settings {
-    let (limits, default) = (&config.limits, Limits::default());
+    let admin = config.admin.as_ref();
     Settings {
         public_url: config.public_url(),
         issuer: config.identity.issuer.clone(),
         client_id: config.app.client_id.clone(),
         scopes: config.app.scopes.clone(),
-        admin: config.admin.as_ref().map(|admin| (admin.claim.clone(), admin.value.clone())),
-        limits: Limits {
-            query_bytes: limits.query_bytes.unwrap_or(default.query_bytes),
-            top_k: limits.top_k.unwrap_or(default.top_k),
-            documents_bytes: limits.documents_bytes.unwrap_or(default.documents_bytes),
-            concurrency: limits.concurrency.unwrap_or(default.concurrency),
-        },
+        admin: admin.map(|admin| (ClaimPath::new(&admin.claim), admin.value.clone())),
+        limits: config.limits,
     }
 }

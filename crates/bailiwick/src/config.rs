@@ -1,22 +1,27 @@
 //! `bailiwick.toml`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use bailiwick_answer::AnswerConfig;
 use bailiwick_authority::{AuthorityConfig, CollectionConfig};
 use bailiwick_identity::IdentityConfig;
 use bailiwick_models::EmbeddingConfig;
 use bailiwick_policy::{AttributeConfig, PolicyConfig};
-use serde::Deserialize;
+use bailiwick_server::Limits;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::toml_file;
 
 /// The whole configuration. Unknown keys are errors; paths are relative to the current directory.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// Where the server listens. Default: `127.0.0.1:8321`.
-    #[serde(default = "default_listen")]
-    pub(crate) listen: std::net::SocketAddr,
+    #[serde(default = "default_listen", deserialize_with = "address")]
+    pub(crate) listen: SocketAddr,
     /// Where people reach it. Default: `http://` and `listen`.
     pub(crate) public_url: Option<String>,
     /// Where everything is kept. Default: `./data`.
@@ -28,7 +33,7 @@ pub(crate) struct Config {
     #[serde(default, rename = "attribute")]
     pub(crate) attributes: Vec<AttributeConfig>,
     /// Who may read what. Default: nobody anything.
-    #[serde(default = "default_policy")]
+    #[serde(default)]
     pub(crate) policy: PolicyConfig,
     /// Text → vectors. Default: the built-in static table.
     #[serde(default)]
@@ -48,7 +53,7 @@ pub(crate) struct Config {
     pub(crate) app: AppTable,
     /// What a request may ask for.
     #[serde(default)]
-    pub(crate) limits: LimitsTable,
+    pub(crate) limits: Limits,
 }
 
 /// `[vault]`.
@@ -83,50 +88,30 @@ impl Default for AppTable {
     }
 }
 
-/// `[limits]`. Defaults: those of [`bailiwick_server::Limits`].
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct LimitsTable {
-    /// The longest question, in bytes.
-    pub(crate) query_bytes: Option<usize>,
-    /// The most sources that a question may ask for.
-    pub(crate) top_k: Option<usize>,
-    /// The largest batch of documents, in bytes.
-    pub(crate) documents_bytes: Option<usize>,
-    /// Requests under way at once.
-    pub(crate) concurrency: Option<usize>,
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8321))
 }
 
-fn default_listen() -> std::net::SocketAddr {
-    std::net::SocketAddr::from(([127, 0, 0, 1], 8321))
+fn address<'de, D: Deserializer<'de>>(text: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(text)?;
+    let advice = "write an IP address and a port, such as \"127.0.0.1:8321\"";
+    text.parse().map_err(|_| D::Error::custom(advice))
 }
 
 fn default_data_dir() -> PathBuf {
     "./data".into()
 }
 
-fn default_policy() -> PolicyConfig {
-    PolicyConfig { engine: "rules".into(), rule: vec![], any: vec![], all: vec![] }
-}
-
 impl Config {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
-            format!("no configuration at {}; name one with --config", path.display())
+            format!(
+                "no configuration at {}; name one with --config, or begin with a copy of \
+                 examples/acme/bailiwick.toml",
+                path.display()
+            )
         })?;
-        Self::parse(&text, path)
-    }
-
-    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map(|span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
-            let place = line.map_or_else(String::new, |line| format!(", line {line}"));
-            let hint = nearest(error.message())
-                .map_or_else(String::new, |key| format!("; did you mean `{key}`?"));
-            anyhow!("{}{place}: {}{hint}", path.display(), error.message())
-        })
+        toml_file::parse(&text, path)
     }
 
     /// Where people reach the server, without a slash at the end.
@@ -136,12 +121,4 @@ impl Config {
             None => format!("http://{}", self.listen),
         }
     }
-}
-
-/// The expected key that is most like the unknown one, out of serde's message.
-fn nearest(message: &str) -> Option<&str> {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let unknown = quoted.next().filter(|_| message.starts_with("unknown field"))?;
-    let ranked = quoted.map(|key| (strsim::damerau_levenshtein(unknown, key), key));
-    ranked.min().filter(|(distance, _)| *distance <= 1 + unknown.len() / 2).map(|(_, key)| key)
 }

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod print;
+mod toml_file;
 
 use std::process::ExitCode;
 

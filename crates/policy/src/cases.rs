@@ -2,10 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use thiserror::Error;
 
 use crate::explain::Explanation;
 use crate::policy::Policy;
+
+/// A table: `{"case": [{"name", "claims", "document", "expect"}]}`, in whatever format.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cases {
+    /// Its rows.
+    pub case: Vec<Case>,
+}
 
 /// One row of the table.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,28 +57,11 @@ pub struct CaseResult {
     pub refused: Option<String>,
 }
 
-/// Why a table cannot be read.
-#[derive(Debug, Error)]
-#[error("the table of cases cannot be read: {0}")]
-pub struct CasesError(#[from] serde_json::Error);
-
-/// Reads a table: `{"case": [{"name", "claims", "document", "expect"}]}`, from whatever format.
-///
-/// # Errors
-/// When a member is unknown, missing or of the wrong type.
-pub fn parse_cases(table: Json) -> Result<Vec<Case>, CasesError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Table {
-        case: Vec<Case>,
+impl Cases {
+    /// Decides every case.
+    pub fn run(&self, policy: &Policy) -> Vec<CaseResult> {
+        self.case.iter().map(|case| run(policy, case)).collect()
     }
-    let table: Table = serde_json::from_value(table)?;
-    Ok(table.case)
-}
-
-/// Decides every case.
-pub fn run_cases(policy: &Policy, cases: &[Case]) -> Vec<CaseResult> {
-    cases.iter().map(|case| run(policy, case)).collect()
 }
 
 fn run(policy: &Policy, case: &Case) -> CaseResult {

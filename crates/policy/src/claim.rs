@@ -6,13 +6,14 @@ use serde_json::{Map, Value as Json};
 
 use crate::value::{Kind, MAX_VALUES, Scalar};
 
-/// Where a claim stands in a token.
+/// Where a claim stands in a token: the name of a member, or a JSON Pointer (RFC 6901).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum ClaimPath {
-    /// A member of the payload, whatever characters its name has.
-    Member(Box<str>),
-    /// A JSON Pointer (RFC 6901).
-    Pointer(Box<str>),
+pub struct ClaimPath {
+    written: Box<str>,
+    /// The member of the payload.
+    member: Box<str>,
+    /// A pointer into that member; empty for all of it.
+    rest: Box<str>,
 }
 
 /// A claim's values, or why it has none.
@@ -43,23 +44,28 @@ impl fmt::Display for ClaimProblem {
 
 impl fmt::Display for ClaimPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Member(path) | Self::Pointer(path) => f.write_str(path),
-        }
+        f.write_str(&self.written)
     }
 }
 
 impl ClaimPath {
-    pub(crate) fn new(path: &str) -> Self {
-        if path.starts_with('/') { Self::Pointer(path.into()) } else { Self::Member(path.into()) }
+    /// Reads a path: a pointer when it starts with `/`, and otherwise a name, whatever characters
+    /// it has.
+    pub fn new(path: &str) -> Self {
+        let (member, rest) = match path.strip_prefix('/') {
+            Some(pointer) => {
+                let end = pointer.find('/').unwrap_or(pointer.len());
+                let (member, rest) = pointer.split_at_checked(end).unwrap_or((pointer, ""));
+                (member.replace("~1", "/").replace("~0", "~"), rest)
+            }
+            None => (path.to_owned(), ""),
+        };
+        Self { written: path.into(), member: member.into(), rest: rest.into() }
     }
 
-    /// The raw claim, if it is there.
-    pub(crate) fn find<'a>(&self, claims: &'a Map<String, Json>) -> Option<&'a Json> {
-        match self {
-            Self::Member(name) => claims.get(&**name),
-            Self::Pointer(pointer) => pointed(claims, pointer),
-        }
+    /// The claim as it stands in the token, if it is there.
+    pub fn find<'a>(&self, claims: &'a Map<String, Json>) -> Option<&'a Json> {
+        claims.get(&*self.member)?.pointer(&self.rest)
     }
 
     /// The claim's values as `kind`. One bad value spoils the whole claim: half a list of groups
@@ -82,23 +88,9 @@ impl ClaimPath {
     }
 
     fn is_referred(&self, claims: &Map<String, Json>) -> bool {
-        let name = match self {
-            Self::Member(name) => &**name,
-            Self::Pointer(pointer) => pointer.get(1..).unwrap_or_default(),
-        };
+        let name = &*self.member;
         let named = claims.get("_claim_names").and_then(Json::as_object);
         let overage = claims.get("hasgroups").is_some_and(|flag| *flag != Json::Bool(false));
         named.is_some_and(|named| named.contains_key(name)) || (overage && name == "groups")
     }
-}
-
-fn pointed<'a>(claims: &'a Map<String, Json>, pointer: &str) -> Option<&'a Json> {
-    let mut tokens =
-        pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"));
-    let first = claims.get(&tokens.next()?)?;
-    tokens.try_fold(first, |value, token| match value {
-        Json::Object(members) => members.get(&token),
-        Json::Array(values) => values.get(token.parse::<usize>().ok()?),
-        _ => None,
-    })
 }

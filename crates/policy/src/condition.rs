@@ -1,7 +1,5 @@
 //! One comparison between an attribute and some values, in three-valued logic.
 
-use serde::Deserialize;
-
 use crate::schema::Attribute;
 use crate::value::{Held, Kind, Scalar};
 
@@ -35,8 +33,7 @@ impl std::ops::Not for Truth {
 }
 
 /// How an attribute is compared with values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operator {
     Eq,
     In,
@@ -49,12 +46,21 @@ pub(crate) enum Operator {
 }
 
 impl Operator {
-    pub(crate) const NAMES: [&str; 8] =
-        ["eq", "in", "any", "all", "lte", "gte", "prefix", "exists"];
+    const ALL: [Self; 8] = [
+        Self::Eq,
+        Self::In,
+        Self::Any,
+        Self::All,
+        Self::Lte,
+        Self::Gte,
+        Self::Prefix,
+        Self::Exists,
+    ];
 
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
-        serde_json::from_value(name.into())
-            .map_err(|_| format!("`{name}` is not one of {}", Self::NAMES.join(", ")))
+        let named = Self::ALL.into_iter().find(|operator| operator.name() == name);
+        let known = Self::ALL.map(Self::name).join(", ");
+        named.ok_or_else(|| format!("`{name}` is not one of {known}"))
     }
 
     /// Refuses an operator that means nothing for this attribute.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::claim::ClaimValues;
 use crate::condition::Truth;
 use crate::label::Label;
-use crate::policy::{Policy, claim_path};
+use crate::policy::Policy;
 use crate::rules::{Expression, Rule};
 use crate::value::Held;
 
@@ -95,21 +95,21 @@ impl Policy {
         held: Option<&Held>,
         verdict: Truth,
     ) -> Step {
-        let claim = claim_path(&self.rules, rule);
+        let claim = self.rules.claim(rule);
         let attribute = self.schema().attributes().get(rule.attribute);
         let name = attribute.map_or("", |attribute| attribute.name());
         let operator = rule.operator.name();
-        let text = match &claim {
+        let text = match claim {
             Some(claim) => format!("{name} {operator} claim {claim}"),
             None => format!("{name} {operator}"),
         };
         let has = match (attribute, held) {
             (Some(attribute), Some(held)) => {
-                format!("the document has {}", self.schema().held_json(attribute, held))
+                format!("the document has {}", attribute.json(held))
             }
             _ => "the document lacks the attribute".to_owned(),
         };
-        let says = match (&claim, rule.claim.and_then(|claim| values.get(claim)), attribute) {
+        let says = match (claim, rule.claim.and_then(|claim| values.get(claim)), attribute) {
             (Some(_), Some(Ok(values)), Some(attribute)) => {
                 let values: Json = values.iter().map(|value| attribute.kind.json(value)).collect();
                 format!(", the claim says {values}")
@@ -129,14 +129,14 @@ impl Policy {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.allowed { "allowed" } else { "denied" };
-        writeln!(f, "{verdict} by policy {}", self.policy_revision)?;
+        write!(f, "{verdict} by policy {}", self.policy_revision)?;
         for step in &self.steps {
             let outcome = match step.holds {
                 Some(true) => "holds",
                 Some(false) => "fails",
                 None => "cannot hold",
             };
-            writeln!(f, "  {}: {} {outcome}: {}", step.rule, step.text, step.because)?;
+            write!(f, "\n  {}: {} {outcome}: {}", step.rule, step.text, step.because)?;
         }
         Ok(())
     }

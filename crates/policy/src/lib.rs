@@ -13,10 +13,11 @@ mod schema;
 mod value;
 
 pub use bailiwick::Bailiwick;
-pub use cases::{Case, CaseResult, CasesError, Expected, parse_cases, run_cases};
+pub use cases::{Case, CaseResult, Cases, Expected};
+pub use claim::ClaimPath;
 pub use explain::{Explanation, Step};
 pub use label::{Label, LabelId, LabelTable};
 pub use narrow::{Narrowing, NarrowingError};
 pub use policy::{Policy, PolicyError};
-pub use rules::{GroupConfig, PolicyConfig, RuleConfig, RulesError};
+pub use rules::{Absent, GroupConfig, MemberConfig, PolicyConfig, RuleConfig, RulesError};
 pub use schema::{Attribute, AttributeConfig, LabelError, Schema, SchemaError};

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use crate::bailiwick::Bailiwick;
-use crate::claim::{ClaimPath, ClaimValues};
+use crate::claim::ClaimValues;
 use crate::condition::Truth;
 use crate::label::{Column, LabelTable, Rows, TableId};
 use crate::rules::{Absent, Expression, PolicyConfig, Rule, Rules, RulesError};
@@ -210,12 +210,6 @@ impl Column {
     fn value(&self, code: u32) -> Option<&Held> {
         self.distinct.get(code as usize).and_then(Option::as_ref)
     }
-}
-
-/// For reports: the claim that a rule reads.
-pub(crate) fn claim_path(rules: &Rules, rule: &Rule) -> Option<ClaimPath> {
-    let claim = rules.claims.get(rule.claim?)?;
-    Some(claim.0.clone())
 }
 
 #[cfg(test)]

@@ -10,26 +10,24 @@ use crate::schema::Schema;
 /// The deepest nesting of groups.
 const MAX_DEPTH: usize = 32;
 
-/// `[policy]` of the configuration.
+/// `[policy]` of the configuration. The default has no rules, and allows nobody anything.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
     /// Which engine decides. Default: `rules`, the only one in this version.
-    #[serde(default = "rules_engine")]
     pub engine: String,
     /// Rules that must all hold.
-    #[serde(default)]
     pub rule: Vec<RuleConfig>,
     /// Groups of which at least one member must hold.
-    #[serde(default)]
     pub any: Vec<MemberConfig>,
     /// Groups of which every member must hold.
-    #[serde(default)]
     pub all: Vec<MemberConfig>,
 }
 
-fn rules_engine() -> String {
-    "rules".into()
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self { engine: "rules".into(), rule: vec![], any: vec![], all: vec![] }
+    }
 }
 
 /// One rule: attribute, operator, claim.
@@ -158,6 +156,11 @@ impl Rules {
         };
         let members = compiler.members(&group, "policy", 0)?;
         Ok(Self { expression: Expression::All(members), claims: compiler.claims })
+    }
+
+    /// The claim that a rule reads; none for `exists`.
+    pub(crate) fn claim(&self, rule: &Rule) -> Option<&ClaimPath> {
+        self.claims.get(rule.claim?).map(|(path, _)| path)
     }
 }
 

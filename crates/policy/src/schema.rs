@@ -87,6 +87,14 @@ impl Attribute {
         }
     }
 
+    /// What a document holds, as its owner would write it.
+    pub(crate) fn json(&self, held: &Held) -> Json {
+        match held {
+            Held::One(value) => self.kind.json(value),
+            Held::Many(values) => values.iter().map(|value| self.kind.json(value)).collect(),
+        }
+    }
+
     fn scalar(&self, json: &Json) -> Result<Scalar, String> {
         self.kind.scalar(json).ok_or_else(|| match &self.kind {
             Kind::Keyword => format!("holds {json}, which is not a non-empty text"),
@@ -231,16 +239,9 @@ impl Schema {
         let mut described = Map::new();
         for (attribute, held) in self.attributes.iter().zip(values) {
             let Some(held) = held else { continue };
-            described.insert(attribute.name.to_string(), self.held_json(attribute, held));
+            described.insert(attribute.name.to_string(), attribute.json(held));
         }
         Json::Object(described)
-    }
-
-    pub(crate) fn held_json(&self, attribute: &Attribute, held: &Held) -> Json {
-        match held {
-            Held::One(value) => attribute.kind.json(value),
-            Held::Many(values) => values.iter().map(|value| attribute.kind.json(value)).collect(),
-        }
     }
 
     /// The least label that is as secret as all of `labels`: the highest of ordered attributes,

@@ -8,8 +8,9 @@ use bailiwick_identity::Verifier;
 use bailiwick_index::Index;
 use bailiwick_ingest::Intake;
 use bailiwick_models::Embedder;
-use bailiwick_policy::Policy;
+use bailiwick_policy::{ClaimPath, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::attempts::FailedAttempts;
@@ -63,21 +64,22 @@ pub struct Settings {
     /// What the web app asks for at sign-in.
     pub scopes: Vec<String>,
     /// The claim that makes an administrator, and its value.
-    pub admin: Option<(String, String)>,
+    pub admin: Option<(ClaimPath, String)>,
     /// What a request may ask for.
     pub limits: Limits,
 }
 
-/// What a request may ask for.
-#[derive(Clone, Copy, Debug)]
+/// `[limits]` of the configuration: what a request may ask for.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The longest question, in bytes of UTF-8.
+    /// The longest question, in bytes of UTF-8. Default: 8192.
     pub query_bytes: usize,
-    /// The most sources.
+    /// The most sources. Default: 100.
     pub top_k: usize,
-    /// The largest batch of documents, in bytes.
+    /// The largest batch of documents, in bytes. Default: 64 MiB.
     pub documents_bytes: usize,
-    /// Searches under way at once; more wait.
+    /// Searches under way at once; more wait. Default: 512.
     pub concurrency: usize,
 }
 

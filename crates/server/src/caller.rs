@@ -55,7 +55,12 @@ impl FromRequestParts<App> for Admin {
         let Some((claim, value)) = &app.settings.admin else {
             return Err(Problem::forbidden("No administrators are configured here."));
         };
-        if !says(&claims, claim, value) {
+        let is_admin = match claim.find(claims.as_map()) {
+            Some(Value::Array(values)) => values.iter().any(|one| one == value),
+            Some(only) => only == value,
+            None => false,
+        };
+        if !is_admin {
             tracing::info!(%issuer, %subject, "a person without the administrator's claim was refused");
             return Err(Problem::forbidden("Only an administrator may do this."));
         }
@@ -71,21 +76,11 @@ impl FromRequestParts<App> for Agent {
         let request_id = RequestId::of(&parts.extensions);
         match app.authority.authenticate(&token, Some(&request_id)).await {
             Ok(grant) => Ok(Self(grant)),
-            Err(TokenError::Expired | TokenError::Invalid) if token.is_empty() => {
-                Err(rejected("Invalid token", app, Resource::Agents))
-            }
-            Err(error) if error.status() == 401 => {
+            Err(error @ (TokenError::Expired | TokenError::Invalid)) => {
                 Err(rejected(&error.to_string(), app, Resource::Agents))
             }
             Err(error) => Err(Problem::unavailable(format!("{error}; try again later"))),
         }
-    }
-}
-
-impl Agent {
-    /// Goes on only if the grant has the scope.
-    pub(crate) fn require(&self, scope: &str, app: &App) -> Result<(), Problem> {
-        self.0.require(scope).map_err(|_| insufficient_scope(scope, app))
     }
 }
 
@@ -146,17 +141,4 @@ fn resource_metadata(app: &App, resource: Resource) -> String {
     };
     let public_url = &app.settings.public_url;
     format!("resource_metadata=\"{public_url}/.well-known/oauth-protected-resource{path}\"")
-}
-
-/// Whether a claim is this value, or a list that holds it.
-fn says(claims: &Claims, claim: &str, value: &str) -> bool {
-    let found = match claim.strip_prefix('/') {
-        Some(_) => Value::Object(claims.as_map().clone()).pointer(claim).cloned(),
-        None => claims.as_map().get(claim).cloned(),
-    };
-    match found {
-        Some(Value::String(text)) => text == value,
-        Some(Value::Array(values)) => values.iter().any(|one| one == value),
-        _ => false,
-    }
 }

@@ -5,6 +5,7 @@ mod ask;
 mod attempts;
 mod caller;
 mod input;
+mod oauth_answer;
 mod problem;
 mod request_id;
 mod routes;

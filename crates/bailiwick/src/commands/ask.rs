@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use bailiwick_dev_idp::sign_in;
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ fn token_from_environment() -> Result<SecretString> {
 async fn sign_in_as(server: &str, person: &str) -> Result<SecretString> {
     let app: Value = reqwest::get(format!("{server}/app-config.json"))
         .await
-        .with_context(|| format!("no server answers at {server}; start one with `bailiwick demo`"))?
+        .map_err(|cause| unreachable(server, cause))?
         .json()
         .await
         .context("the server does not say where people sign in")?;
@@ -55,14 +56,24 @@ async fn ask(server: &str, token: &SecretString, options: &Ask) -> Result<Value>
         .json(&question)
         .send()
         .await
-        .with_context(|| format!("no server answers at {server}"))?;
+        .map_err(|cause| unreachable(server, cause))?;
     let status = response.status();
     let body: Value = response.json().await.context("the server's answer is no JSON")?;
     if !status.is_success() {
         let detail = body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
-        bail!("the server answered {}: {detail}", status.as_u16());
+        let advice = match status {
+            StatusCode::UNAUTHORIZED => "; sign in again for a new access token",
+            _ => "",
+        };
+        bail!("the server answered {}: {detail}{advice}", status.as_u16());
     }
     Ok(body)
+}
+
+fn unreachable(server: &str, cause: reqwest::Error) -> anyhow::Error {
+    let advice = "start one with `bailiwick demo`, or name another with --server";
+    anyhow::Error::from(cause.without_url())
+        .context(format!("no server answers at {server}; {advice}"))
 }
 
 fn in_words(answer: &Value) -> Result<()> {

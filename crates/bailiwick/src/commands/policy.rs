@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use bailiwick_policy::{parse_cases, run_cases};
+use bailiwick_policy::Cases;
 use serde_json::{Map, Value};
 
 use crate::assemble;
 use crate::cli::Policy;
 use crate::config::Config;
-use crate::print;
+use crate::{print, toml_file};
 
 pub(crate) fn run(command: Policy, config: &Config, as_json: bool) -> Result<()> {
     let policy = assemble::policy(config)?;
@@ -29,12 +29,12 @@ pub(crate) fn run(command: Policy, config: &Config, as_json: bool) -> Result<()>
 fn test(policy: &bailiwick_policy::Policy, file: &Path, as_json: bool) -> Result<()> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let table: Value = if file.extension().is_some_and(|kind| kind == "json") {
-        serde_json::from_str(&text)?
+    let cases: Cases = if file.extension().is_some_and(|kind| kind == "json") {
+        serde_json::from_str(&text).with_context(|| file.display().to_string())?
     } else {
-        toml::from_str(&text).with_context(|| file.display().to_string())?
+        toml_file::parse(&text, file)?
     };
-    let results = run_cases(policy, &parse_cases(table)?);
+    let results = cases.run(policy);
     let failed = results.iter().filter(|result| !result.passed).count();
     if as_json {
         print::json(&results)?;
@@ -62,5 +62,5 @@ fn object(text: &str) -> Result<Map<String, Value>> {
         }
         None => text.to_owned(),
     };
-    Ok(serde_json::from_str(&text)?)
+    serde_json::from_str(&text).context("write a JSON object, or @ and the name of a file")
 }

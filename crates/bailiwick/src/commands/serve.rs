@@ -8,16 +8,12 @@ use crate::config::Config;
 use crate::print;
 
 pub(crate) async fn run(config: &Config) -> Result<()> {
-    let listener = listen(config).await?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; is another server running? change `listen`", config.listen)
+    })?;
     let app = assemble::app(config)?;
     print::line(format!("Bailiwick listens on http://{}", listener.local_addr()?))?;
     bailiwick_server::serve(listener, app, stopped()).await.context("the server failed")
-}
-
-pub(crate) async fn listen(config: &Config) -> Result<TcpListener> {
-    TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}; is another server running? change `listen`", config.listen)
-    })
 }
 
 /// Waits for Ctrl-C or the signal with which a service manager stops a process.

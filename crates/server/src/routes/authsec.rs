@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Extension, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bailiwick_authority::{DelegationTokenRequest, IssueError, IssuedToken};
-use serde_json::json;
 
 use crate::app::{App, TokenApp};
 use crate::attempts::Suspect;
+use crate::oauth_answer::{no_store, refusal, slow_down};
 use crate::request_id::RequestId;
 
 /// Issues a delegation token to an agent that is registered with its client id alone.
@@ -28,7 +28,7 @@ pub(crate) async fn delegation_token(
         headers.get_all("x-client-id").iter().map(|id| id.to_str().unwrap_or("\u{fffd}")).collect();
     let request =
         DelegationTokenRequest::from_http(query.as_deref(), &header_ids, Some(&id.to_string()));
-    let mut suspects = vec![Suspect::Address(peer.ip())];
+    let mut suspects = vec![Suspect::at(peer.ip())];
     suspects.extend(
         request.as_ref().ok().map(|request| Suspect::Client(request.client_id().to_string())),
     );
@@ -39,7 +39,7 @@ pub(crate) async fn delegation_token(
         Ok(token) => no_store(Json(token).into_response()),
         Err(error) => {
             attempts.failed(suspects);
-            refusal(&error)
+            refusal(error.status(), error.body(), error.challenge())
         }
     }
 }
@@ -49,27 +49,4 @@ async fn issue(
     request: Result<DelegationTokenRequest, IssueError>,
 ) -> Result<IssuedToken, IssueError> {
     app.authority.issue_delegation_token(request?).await
-}
-
-/// The SDKs read JSON with `error`, and nothing else.
-fn refusal(error: &IssueError) -> Response {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(error.body())).into_response();
-    if let Some(challenge) = error.challenge() {
-        let challenge = HeaderValue::from_static(challenge);
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    no_store(response)
-}
-
-pub(crate) fn slow_down(seconds: u64) -> Response {
-    let body = json!({ "error": "slow_down", "error_description": "too many failed attempts" });
-    let mut response = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    no_store(response)
-}
-
-pub(crate) fn no_store(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

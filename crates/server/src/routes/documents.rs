@@ -1,24 +1,25 @@
 //! `/api/documents`: people read, agents write.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, FromRequestParts, State};
+use axum::http::request::Parts as Request;
 use bailiwick_authority::Grant;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Document, DocumentId, Receipt};
-use bailiwick_ingest::{IntakeError, SourceDocument, Stamp, Unlabelled};
+use bailiwick_ingest::{IntakeError, Metadata, SourceDocument, Stamp, Unlabelled};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ask;
-use crate::caller::{Agent, Reader};
+use crate::caller::{Agent, Reader, insufficient_scope};
 use crate::input::{Body, Segment};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
 /// The scope that writing takes.
-const WRITE: &str = "write:documents";
+pub(crate) const WRITE: &str = "write:documents";
 
 /// Documents to store, all or none.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -29,16 +30,43 @@ pub(crate) struct Batch {
     documents: Vec<SourceDocument>,
 }
 
+/// An agent that may write. It is asked before the body is read, which may be large.
+#[derive(Debug)]
+pub(crate) struct Writer(Grant);
+
+impl FromRequestParts<App> for Writer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
+        let Agent(grant) = Agent::from_request_parts(parts, app).await?;
+        let Err(lacking) = grant.require(WRITE) else {
+            return Ok(Self(grant));
+        };
+        let mut event = grant.event(Kind::Ingested, Outcome::Refused);
+        event.detail = Some(lacking.to_string());
+        event.scope = Some(WRITE.to_owned());
+        event.request_id = Some(RequestId::of(&parts.extensions));
+        if let Err(error) = app.audit.record(event).await {
+            tracing::error!(%error, "a refusal was not recorded");
+        }
+        Err(insufficient_scope(WRITE, app))
+    }
+}
+
 /// A document that the caller may read. Forbidden and absent look the same.
 #[utoipa::path(get, path = "/api/documents/{id}", tag = "people", params(("id" = String, Path)),
     responses((status = 200, body = Object), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
+    Extension(request): Extension<RequestId>,
     reader: Reader,
     Segment(id): Segment,
 ) -> Result<Json<Document>, Problem> {
     let id = DocumentId::new(&id).map_err(|_| Problem::not_found())?;
     let found = app.index.document(&id, &reader.bailiwick).await.map_err(ask::unavailable)?;
+    let mut event = ask::event(&reader, &request.to_string());
+    event.document_ids.extend(found.as_ref().map(|document| document.id.to_string()));
+    ask::record(&app, event).await?;
     found.map(Json).ok_or_else(Problem::not_found)
 }
 
@@ -48,13 +76,12 @@ pub(crate) async fn read(
 pub(crate) async fn write(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    agent: Agent,
+    Writer(grant): Writer,
     Body(batch): Body<Batch>,
 ) -> Result<Json<Receipt>, Problem> {
-    agent.require(WRITE, &app)?;
     let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
-    let stored = app.intake.store(batch.documents, &stamp(&agent.0), Unlabelled::Refuse).await;
-    finish(&app, &agent.0, request, ids, stored).await.map(Json)
+    let stored = app.intake.store(batch.documents, &stamp(&grant), Unlabelled::Refuse).await;
+    finish(&app, &grant, request, ids, stored.map(Some)).await.map(Json)
 }
 
 /// Gives a document other metadata; in force for every query that starts after the answer.
@@ -64,14 +91,12 @@ pub(crate) async fn write(
 pub(crate) async fn relabel(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    agent: Agent,
+    Writer(grant): Writer,
     Segment(id): Segment,
-    Body(metadata): Body<Map<String, Value>>,
+    Body(Metadata(metadata)): Body<Metadata>,
 ) -> Result<Json<Receipt>, Problem> {
-    agent.require(WRITE, &app)?;
-    let changed = app.intake.set_metadata(&id, metadata, &stamp(&agent.0)).await;
-    let changed = changed.transpose().ok_or_else(Problem::not_found)?;
-    finish(&app, &agent.0, request, vec![id], changed).await.map(Json)
+    let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant)).await;
+    finish(&app, &grant, request, vec![id], changed).await.map(Json)
 }
 
 /// Removes a document.
@@ -80,15 +105,12 @@ pub(crate) async fn relabel(
 pub(crate) async fn remove(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    agent: Agent,
+    Writer(grant): Writer,
     Segment(id): Segment,
 ) -> Result<Json<Receipt>, Problem> {
-    agent.require(WRITE, &app)?;
     let removed = app.intake.remove(std::slice::from_ref(&id)).await;
-    if removed.as_ref().is_ok_and(|receipt| receipt.documents == 0) {
-        return Err(Problem::not_found());
-    }
-    finish(&app, &agent.0, request, vec![id], removed).await.map(Json)
+    let removed = removed.map(|receipt| (receipt.documents > 0).then_some(receipt));
+    finish(&app, &grant, request, vec![id], removed).await.map(Json)
 }
 
 fn stamp(grant: &Grant) -> Stamp {
@@ -99,13 +121,14 @@ fn stamp(grant: &Grant) -> Stamp {
     }
 }
 
-/// Records what became of a write, and turns its error into the caller's.
+/// Records what became of a write, and turns its error into the caller's. None: there was no such
+/// document, which is on record too, because asking for many ids finds out which exist.
 async fn finish(
     app: &App,
     grant: &Grant,
     request: RequestId,
     ids: Vec<String>,
-    written: Result<Receipt, IntakeError>,
+    written: Result<Option<Receipt>, IntakeError>,
 ) -> Result<Receipt, Problem> {
     let mut event = written_event(grant, &written);
     event.document_ids = ids;
@@ -115,12 +138,15 @@ async fn finish(
         tracing::error!(%error, "a write was not recorded");
         Problem::unavailable("The audit trail cannot be written; the write is not acknowledged.")
     })?;
-    written.map_err(refused)
+    written.map_err(refused)?.ok_or_else(Problem::not_found)
 }
 
-fn written_event(grant: &Grant, written: &Result<Receipt, IntakeError>) -> Event {
+fn written_event(grant: &Grant, written: &Result<Option<Receipt>, IntakeError>) -> Event {
     match written {
-        Ok(receipt) => {
+        Ok(None) => {
+            grant.event(Kind::Ingested, Outcome::Refused).with_detail("there is no such document")
+        }
+        Ok(Some(receipt)) => {
             let mut event = grant.event(Kind::Ingested, Outcome::Ok);
             event.index_revision = Some(receipt.revision);
             event

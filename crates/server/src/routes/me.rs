@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use bailiwick_authority::Timestamp;
 use bailiwick_index::Size;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -29,7 +29,8 @@ pub(crate) struct Me {
     #[schema(value_type = Object)]
     bailiwick: Size,
     /// When the token ends: RFC 3339, UTC.
-    expires_at: String,
+    #[schema(value_type = String)]
+    expires_at: Timestamp,
     /// Seconds until then.
     expires_in: i64,
     /// Names the policy that decided.
@@ -42,18 +43,15 @@ pub(crate) struct Me {
 pub(crate) async fn me(State(app): State<App>, reader: Reader) -> Result<Json<Me>, Problem> {
     let (claims, missing) = app.policy.claims_read(&reader.claims);
     let bailiwick = app.index.size(&reader.bailiwick).await.map_err(ask::unavailable)?;
-    let expires_at = OffsetDateTime::from_unix_timestamp(reader.claims.expires_at())
-        .map_err(|_| Problem::internal())?;
+    let expires_at = Timestamp::from_unix(reader.claims.expires_at());
     Ok(Json(Me {
         issuer: reader.claims.issuer().to_owned(),
         subject: reader.claims.subject().to_owned(),
         claims,
         missing,
         bailiwick,
-        expires_at: expires_at
-            .format(&time::format_description::well_known::Rfc3339)
-            .map_err(|_| Problem::internal())?,
-        expires_in: (expires_at - OffsetDateTime::now_utc()).whole_seconds(),
+        expires_at,
+        expires_in: expires_at.unix() - Timestamp::now().unix(),
         policy_revision: reader.bailiwick.policy_revision().to_owned(),
     }))
 }

@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Extension, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bailiwick_authority::{Form, OAuthError};
 use serde_json::{Value, json};
 
 use crate::app::{App, TokenApp};
 use crate::attempts::Suspect;
+use crate::oauth_answer::{no_store, refusal, slow_down};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
-use crate::routes::authsec::{no_store, slow_down};
+use crate::routes::documents;
 
 /// Token endpoint: client credentials and token exchange.
 #[utoipa::path(post, path = "/oauth/token", tag = "agents",
@@ -75,7 +76,7 @@ async fn answer(
     body: &[u8],
     work: impl AsyncFnOnce(&App, Form) -> Result<Value, OAuthError>,
 ) -> Response {
-    let suspects = vec![Suspect::Address(peer.ip())];
+    let suspects = vec![Suspect::at(peer.ip())];
     if let Some(seconds) = attempts.wait_seconds(&suspects) {
         return slow_down(seconds);
     }
@@ -93,19 +94,9 @@ async fn answer(
         Ok(json) => no_store(Json(json).into_response()),
         Err(error) => {
             attempts.failed(suspects);
-            refusal(&error)
+            refusal(error.status(), error.body(), error.challenge())
         }
     }
-}
-
-fn refusal(error: &OAuthError) -> Response {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(error.body())).into_response();
-    if let Some(challenge) = error.challenge() {
-        let challenge = HeaderValue::from_static(challenge);
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    no_store(response)
 }
 
 /// RFC 8414.
@@ -130,7 +121,7 @@ pub(crate) async fn jwks(State(app): State<App>) -> Result<Json<Value>, Problem>
     responses((status = 200, body = Object)))]
 pub(crate) async fn agents_resource(State(app): State<App>) -> Json<Value> {
     let mut scopes = app.vault.scopes();
-    scopes.push("write:documents".into());
+    scopes.push(documents::WRITE.into());
     Json(app.authority.resource_metadata(&scopes))
 }
 

@@ -17,10 +17,8 @@ pub(crate) async fn healthz() -> Json<Value> {
 #[utoipa::path(get, path = "/readyz", tag = "operators",
     responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Value>, Problem> {
-    match app.verifier.readiness() {
-        Ok(()) => Ok(Json(json!({ "status": "ready" }))),
-        Err(why) => Err(Problem::unavailable(format!("The identity provider: {why}"))),
-    }
+    app.verifier.readiness().map_err(Problem::unavailable)?;
+    Ok(Json(json!({ "status": "ready" })))
 }
 
 /// Counts and durations, for Prometheus.

@@ -7,9 +7,9 @@ use bailiwick_authority::VaultError;
 
 use crate::app::App;
 use crate::caller::{Agent, insufficient_scope};
+use crate::oauth_answer::no_store;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
-use crate::routes::authsec::no_store;
 
 /// Reads a protected collection.
 #[utoipa::path(get, path = "/secure-vault/{path}", tag = "agents", params(("path" = String, Path)),
