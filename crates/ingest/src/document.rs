@@ -1,7 +1,9 @@
 //! What a reader hands to the intake.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use crate::record::Record;
 
 /// The metadata names under which [`Intake`](crate::Intake) writes the truth about a document's
 /// way in; whatever a sender wrote there is overwritten or removed.
@@ -23,8 +25,19 @@ pub struct SourceDocument {
     /// The whole text.
     pub text: String,
     /// Its attributes, and whatever else is shown with it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "distinct")]
     pub metadata: Map<String, Value>,
+}
+
+/// A document's metadata, as it comes in a request by itself.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(#[serde(deserialize_with = "distinct")] pub Map<String, Value>);
+
+/// A name that appears twice is an error: whoever checked the metadata before us may have seen the
+/// other value, and it may be the label.
+fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Record::deserialize(deserializer).map(Record::into_map)
 }
 
 /// The most documents in one request.

@@ -11,7 +11,8 @@ mod token;
 pub mod vault;
 
 pub use document::{
-    BATCH_BYTES, BATCH_DOCUMENTS, CONTENT_TYPE, READER_NAMES, STAMPS, SourceDocument, batches,
+    BATCH_BYTES, BATCH_DOCUMENTS, CONTENT_TYPE, Metadata, READER_NAMES, STAMPS, SourceDocument,
+    batches,
 };
 pub use http::HttpError;
 pub use intake::{

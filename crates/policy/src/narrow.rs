@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::bailiwick::Bailiwick;
 use crate::condition::Operator;
-use crate::label::LabelTable;
+use crate::label::{Column, LabelTable};
 use crate::schema::{Attribute, Schema};
 use crate::value::{Held, MAX_VALUES, Scalar};
 
@@ -114,19 +114,28 @@ impl Bailiwick {
     #[must_use]
     pub fn narrow(&self, narrowing: &Narrowing, labels: &LabelTable) -> Self {
         let rows = labels.read();
+        // Once for each distinct value and not for each label, because a caller chooses how many
+        // values are compared.
+        let matching: Vec<Vec<bool>> = narrowing
+            .conditions
+            .iter()
+            .map(|condition| condition.matching(rows.columns.get(condition.attribute)))
+            .collect();
         self.filtered(|label| {
-            let values = rows.labels.get(label.place()).and_then(|label| label.values());
-            values.is_some_and(|values| {
-                narrowing.conditions.iter().all(|condition| condition.matches(values))
-            })
+            matching.iter().all(|labels| labels.get(label.place()) == Some(&true))
         })
     }
 }
 
 impl Condition {
-    fn matches(&self, values: &[Option<Held>]) -> bool {
-        let held = values.get(self.attribute).and_then(Option::as_ref);
-        held.is_some_and(|held| self.operator.holds(held, &self.values))
+    /// Whether it holds, for each label; for none when no label has the attribute.
+    fn matching(&self, column: Option<&Column>) -> Vec<bool> {
+        let Some(column) = column else { return Vec::new() };
+        let holds = |held: &Held| self.operator.holds(held, &self.values);
+        let of_value: Vec<bool> =
+            column.distinct.iter().map(|held| held.as_ref().is_some_and(holds)).collect();
+        let of_label = |code: &u32| of_value.get(*code as usize) == Some(&true);
+        column.codes.iter().map(of_label).collect()
     }
 }
 

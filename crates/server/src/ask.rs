@@ -121,7 +121,7 @@ pub(crate) async fn find(
         dense_weight: app.embedder.dense_weight(),
     };
     let hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
-    record(app, reader, &hits, &receipt).await?;
+    record(app, found(app, reader, &hits, &receipt)).await?;
     let sources = Sources::new(app, &hits, size, receipt);
     Ok(Found { question: question.query, hits, sources })
 }
@@ -143,15 +143,29 @@ async fn embed(app: &App, question: &Question) -> Result<Vec<f32>, Problem> {
     }
 }
 
-/// Nothing is returned that is not on record.
-async fn record(app: &App, reader: &Reader, hits: &Hits, receipt: &str) -> Result<(), Problem> {
-    let labels = app.index.labels();
-    let schema = app.policy.schema();
+/// What this person reads, with nothing in it yet.
+pub(crate) fn event(reader: &Reader, receipt: &str) -> Event {
     let mut event = Event::new(Kind::Retrieved, Outcome::Ok).with_request(Some(receipt));
     event.issuer = Some(reader.claims.issuer().to_owned());
     event.subject = Some(reader.claims.subject().to_owned());
     event.jti = reader.claims.token_id().map(str::to_owned);
     event.policy_revision = Some(reader.bailiwick.policy_revision().to_owned());
+    event
+}
+
+/// Nothing is returned that is not on record.
+pub(crate) async fn record(app: &App, event: Event) -> Result<(), Problem> {
+    app.audit.record(event).await.map_err(|error| {
+        tracing::error!(%error, "a retrieval was not recorded, so it is not answered");
+        Problem::unavailable("The audit trail cannot be written, so nothing is answered.")
+    })
+}
+
+/// What was found, with the labels of the documents.
+fn found(app: &App, reader: &Reader, hits: &Hits, receipt: &str) -> Event {
+    let labels = app.index.labels();
+    let schema = app.policy.schema();
+    let mut event = event(reader, receipt);
     event.index_revision = Some(hits.revision);
     for hit in &hits.hits {
         let document = hit.id.document.to_string();
@@ -161,10 +175,7 @@ async fn record(app: &App, reader: &Reader, hits: &Hits, receipt: &str) -> Resul
             event.labels.extend(label);
         }
     }
-    app.audit.record(event).await.map_err(|error| {
-        tracing::error!(%error, "a retrieval was not recorded, so it is not answered");
-        Problem::unavailable("The audit trail cannot be written, so nothing is answered.")
-    })
+    event
 }
 
 impl Sources {

@@ -1,6 +1,6 @@
 //! Slows down who guesses: failed attempts count, good ones do not.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,17 @@ pub(crate) enum Suspect {
     Client(String),
     /// The other end of the connection. Headers that claim another are not believed.
     Address(IpAddr),
+}
+
+impl Suspect {
+    /// Whoever is at this address. Of IPv6 the network of 64 bits counts, because one host has all
+    /// of its addresses.
+    pub(crate) fn at(address: IpAddr) -> Self {
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            address => address,
+        })
+    }
 }
 
 /// Who failed too often in the last minute.
@@ -70,5 +81,19 @@ impl FailedAttempts {
         if self.addresses.len() as u64 > REMEMBERED {
             self.addresses.retain_recent();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_one_suspect() {
+        let at = |address: &str| Suspect::at(address.parse().unwrap());
+        assert_eq!(at("2001:db8:0:1::1"), at("2001:db8:0:1:ffff::2"));
+        assert_ne!(at("2001:db8:0:1::1"), at("2001:db8:0:2::1"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
     }
 }

@@ -41,11 +41,15 @@ use routes::{admin, authsec, documents, me, oauth, operations, pages, rag, vault
 const SMALL_BODY: usize = 1 << 20;
 /// The longest pause within a request's body.
 const SLOWEST_BODY: Duration = Duration::from_secs(10);
+/// How often measurements are condensed; nobody may ever ask for them.
+const CONDENSE: Duration = Duration::from_secs(5);
 /// How long requests under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(OpenApi)]
 #[openapi(
+    // Its wildcard is no path that the router's description can express.
+    paths(vault::read),
     info(
         title = "Bailiwick",
         description = "Retrieval in which every answer stays inside what the caller may read.",
@@ -130,6 +134,13 @@ pub async fn serve(
     app: App,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let metrics = app.metrics.clone();
+    let condensing = async move {
+        loop {
+            tokio::time::sleep(CONDENSE).await;
+            metrics.run_upkeep();
+        }
+    };
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let server = axum::serve(listener, service).with_graceful_shutdown(async move {
@@ -146,6 +157,7 @@ pub async fn serve(
     };
     tokio::select! {
         ended = server => ended,
+        () = condensing => Ok(()),
         () = overdue => {
             tracing::warn!("requests under way were cut off");
             Ok(())
