@@ -18,6 +18,9 @@ pub(crate) struct Cli {
     /// The configuration.
     #[arg(long, global = true, env = "BAILIWICK_CONFIG", default_value = "./bailiwick.toml")]
     pub(crate) config: PathBuf,
+    /// Take this data directory and not the configuration's.
+    #[arg(long, global = true, env = "BAILIWICK_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Print data as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -39,6 +42,7 @@ pub(crate) enum Command {
     /// Start the demo company: identity provider, authority, vault and server on this machine.
     Demo(Demo),
     /// Start the server.
+    #[command(after_help = "Example:\n  RUST_LOG=info bailiwick --config acme.toml serve")]
     Serve,
     /// Store documents from files, folders or the vault.
     Ingest(Ingest),
@@ -103,6 +107,9 @@ pub(crate) struct Ingest {
     /// The scope to read the vault with. Default: all that is delegated.
     #[arg(long, requires = "vault")]
     pub(crate) scope: Option<String>,
+    /// Remove the documents that an earlier run brought from the same paths, and that are gone.
+    #[arg(long, requires = "paths")]
+    pub(crate) prune: bool,
     /// Remove the document with this id instead. May be repeated.
     #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "vault", "server"])]
     pub(crate) remove: Vec<String>,
@@ -138,6 +145,9 @@ pub(crate) struct Ask {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agents {
     /// Register an agent. It may do nothing until something is delegated to it.
+    #[command(after_help = "Examples:
+  bailiwick agents create reader --auth client-id
+  bailiwick agents create reader --auth private-key-jwt --public-key reader.pem")]
     Create {
         /// Lower-case letters, digits and `-`.
         name: String,
@@ -149,9 +159,12 @@ pub(crate) enum Agents {
         public_key: Option<PathBuf>,
     },
     /// Delegate permissions to an agent, in place of what was delegated before.
+    #[command(after_help = "Example:
+  bailiwick agents delegate reader --allow read:records,write:documents --ttl 10m --expires 90d")]
     Delegate {
+        /// The agent's name.
         name: String,
-        /// Permissions such as read:records,write:documents.
+        /// Permissions such as read:records,write:documents. Without any, the agent may do nothing.
         #[arg(long, value_delimiter = ',')]
         allow: Vec<String>,
         /// For whom its tokens are. Default: this server.
@@ -165,7 +178,11 @@ pub(crate) enum Agents {
         expires: Option<Duration>,
     },
     /// Shut an agent out for good, from its next request on.
-    Revoke { name: String },
+    #[command(after_help = "Example:\n  bailiwick agents revoke reader")]
+    Revoke {
+        /// The agent's name.
+        name: String,
+    },
     /// List all agents.
     List,
 }
@@ -179,18 +196,25 @@ pub(crate) enum Keys {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     /// Print the last records, newest last.
+    #[command(after_help = "Example:\n  bailiwick --json audit tail -n 100")]
     Tail {
         /// How many.
         #[arg(short, default_value_t = 20)]
         n: usize,
     },
     /// Check that no record was altered, removed or moved.
+    #[command(after_help = "Example:
+  bailiwick --json audit verify
+
+The head, kept elsewhere, also shows a trail that was rewritten whole.")]
     Verify,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Run a table of cases: TOML or JSON with `case = [{name, claims, document, expect}]`.
+    #[command(after_help = "Example:
+  bailiwick --config examples/acme/bailiwick.toml policy test examples/acme/policy-tests.toml")]
     Test {
         /// The table.
         file: PathBuf,
@@ -211,6 +235,7 @@ pub(crate) enum Policy {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Read the configuration and everything that it names, and start nothing.
+    #[command(after_help = "Example:\n  bailiwick --config acme.toml config check")]
     Check,
 }
 

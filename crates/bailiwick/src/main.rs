@@ -4,6 +4,7 @@ mod assemble;
 mod cli;
 mod commands;
 mod config;
+mod manifest;
 mod print;
 mod toml_file;
 

@@ -1,6 +1,7 @@
 //! Documents → the server's `POST /api/documents`.
 
 use bailiwick_index::Receipt;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -48,13 +49,34 @@ impl Remote {
         let request = self.http.post(self.base.join("api/documents")).json(&Batch { documents });
         let sent = request.bearer_auth(token.expose_secret()).send().await;
         let body = http::answer(SERVER, sent, ANSWER_BYTES, Some(token)).await?;
-        let Answer { documents, chunks, revision } =
-            serde_json::from_slice(&body).map_err(|_| HttpError::Malformed {
-                peer: SERVER,
-                problem: "it is not a receipt, so the batch may or may not be stored".into(),
-            })?;
-        Ok(Receipt { documents, chunks, revision })
+        receipt(&body)
     }
+}
+
+impl Remote {
+    /// Removes one document; the receipt is empty when it was not there.
+    ///
+    /// # Errors
+    /// [`HttpError`] for every other answer than that it is gone.
+    pub async fn remove(&self, id: &str, token: &SecretString) -> Result<Receipt, HttpError> {
+        let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+        let request = self.http.delete(self.base.join(&format!("api/documents/{id}")));
+        let sent = request.bearer_auth(token.expose_secret()).send().await;
+        match http::answer(SERVER, sent, ANSWER_BYTES, Some(token)).await {
+            Ok(body) => receipt(&body),
+            Err(HttpError::Refused { status: 404, .. }) => Ok(Receipt::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn receipt(body: &[u8]) -> Result<Receipt, HttpError> {
+    let Answer { documents, chunks, revision } =
+        serde_json::from_slice(body).map_err(|_| HttpError::Malformed {
+            peer: SERVER,
+            problem: "it is not a receipt, so the write may or may not have happened".into(),
+        })?;
+    Ok(Receipt { documents, chunks, revision })
 }
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
 use text_splitter::{MarkdownSplitter, TextSplitter};
 
 /// Changes whenever the same text would be split differently, so that it is split again.
-pub(crate) const VERSION: &str = "1";
+pub(crate) const VERSION: &str = "2";
 
 /// The most characters of a passage, without its heading path.
 ///
@@ -96,7 +96,7 @@ fn under(titles: &[&str], passage: &str) -> String {
     if path.is_empty() || passage.starts_with(&path) {
         return passage.to_owned();
     }
-    format!("{path}\n\n{passage}")
+    format!("# {path}\n\n{passage}")
 }
 
 struct Heading {
@@ -147,7 +147,13 @@ mod tests {
             passages.iter().map(|passage| passage.lines().next().unwrap()).collect();
         assert_eq!(
             first_lines,
-            ["# Handbook", "Handbook", "Handbook > Travel", "Handbook > Travel", "Handbook"],
+            [
+                "# Handbook",
+                "# Handbook",
+                "# Handbook > Travel",
+                "# Handbook > Travel",
+                "# Handbook"
+            ],
             "{passages:#?}"
         );
         assert!(passages[1].contains("## Travel"));

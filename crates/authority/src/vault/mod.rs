@@ -19,6 +19,9 @@ use crate::audit::{Audit, AuditError, Event, Kind, Outcome};
 use crate::scope::{ScopeError, Scopes};
 use crate::token::{Grant, InsufficientScope};
 
+/// Where the gateway stands among the server's addresses.
+const PREFIX: &str = "secure-vault/";
+
 /// A `[[vault.collection]]` table of the configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,6 +124,9 @@ impl Vault {
         let mut known = BTreeMap::new();
         for config in collections {
             let wrong = |key, reason: &str| VaultConfigError::new(&config, key, reason);
+            if !config.path.starts_with(PREFIX) {
+                return Err(wrong("path", "it must begin with secure-vault/"));
+            }
             if !is_path(&config.path) {
                 let reason = "write segments of letters, digits and \"-._~\", with \"/\" between";
                 return Err(wrong("path", reason));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bailiwick_authority::{Administrator, Agent, Authentication, DelegationRequest};
+use bailiwick_authority::{Administrator, Agent, Authentication, Delegation, DelegationRequest};
 use serde_json::json;
 
 use crate::assemble;
@@ -31,7 +31,7 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             }
             print::line(format!("{name}  client id {client_id}  {spiffe_id}"))?;
             print::line(format!(
-                "Next: bailiwick agents delegate {name} --allow read:records,write:documents"
+                "Next: bailiwick agents delegate {name} --allow PERMISSION[,PERMISSION]"
             ))
         }
         Agents::Delegate { name, allow, audience, ttl, expires } => {
@@ -45,8 +45,7 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             if as_json {
                 return print::json(&delegation);
             }
-            let permissions = delegation.permissions.joined();
-            print::line(format!("{name} may {permissions} until {}", delegation.expires_at))
+            print::line(format!("{name} {}", may(&delegation)))
         }
         Agents::Revoke { name } => {
             let agent = authority.revoke_agent(&name, &BY).await?;
@@ -68,12 +67,17 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
 fn in_words(agent: &Agent) -> String {
     let may = match (&agent.revoked_at, &agent.delegation) {
         (Some(at), _) => format!("revoked {at}"),
-        (None, Some(delegation)) => {
-            format!("may {} until {}", delegation.permissions.joined(), delegation.expires_at)
-        }
+        (None, Some(delegation)) => may(delegation),
         (None, None) => "nothing is delegated".to_owned(),
     };
     format!("{}  {}  {}  {may}", agent.name, agent.client_id, agent.auth.name())
+}
+
+fn may(delegation: &Delegation) -> String {
+    if delegation.permissions.is_empty() {
+        return "may do nothing".to_owned();
+    }
+    format!("may {} until {}", delegation.permissions.joined(), delegation.expires_at)
 }
 
 pub(crate) async fn rotate_keys(config: &Config, as_json: bool) -> Result<()> {

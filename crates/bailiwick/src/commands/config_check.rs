@@ -1,9 +1,10 @@
 //! `bailiwick config check`.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bailiwick_authority::{Audit, Vault};
 use bailiwick_identity::Verifier;
 
@@ -18,6 +19,10 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<()> {
     config.authority.validate()?;
     let scratch = tempfile::tempdir()?;
     Vault::new(config.vault.collections.clone(), Arc::new(Audit::open(scratch.path())?))?;
+    for file in config.vault.collections.iter().filter_map(|collection| collection.file.as_ref()) {
+        File::open(file)
+            .with_context(|| format!("vault.collection: cannot read {}", file.display()))?;
+    }
     bailiwick_models::embedder(&config.embedding)?;
     bailiwick_answer::answerer(&config.answer)?;
     print::line(format!("{} is right", path.display()))

@@ -41,7 +41,7 @@ pub(crate) async fn run(options: Demo) -> Result<()> {
         let _ = stopped.await;
     }));
     ingest(&config, company, &origin, &client_id).await?;
-    tell(&origin, options.port, folder.path())?;
+    tell(&origin, company, folder.path())?;
 
     serve::stopped().await;
     drop(stop);
@@ -121,19 +121,23 @@ async fn ingest(config: &Config, company: &Path, server: &str, client_id: &str) 
     print::line(format!("{:>4} documents  indexed as {} chunks", receipt.documents, receipt.chunks))
 }
 
-fn tell(origin: &str, port: u16, folder: &Path) -> Result<()> {
-    let server = if port == 8321 { String::new() } else { format!(" --server {origin}") };
+fn tell(origin: &str, company: &Path, folder: &Path) -> Result<()> {
+    let program = std::env::args().next().unwrap_or_else(|| "bailiwick".into());
+    let server =
+        if origin.ends_with(":8321") { String::new() } else { format!(" --server {origin}") };
+    let (configuration, data) = (company.join("bailiwick.toml"), folder.join("data"));
     print::line(format!(
         "
 Bailiwick runs at {origin}
 
 Three things to try, in another terminal:
-  bailiwick ask{server} --as alice \"What is project Phoenix?\"
-  bailiwick ask{server} --as bob   \"What is project Phoenix?\"
-  bailiwick ask{server} --as dave  \"What is project Phoenix?\"
+  {program} ask{server} --as alice \"What is project Phoenix?\"
+  {program} ask{server} --as bob \"What is project Phoenix?\"
+  {program} --config {} --data-dir {} audit tail
 
 The question is the same; each answer is made from what that person may read.
-Everything is kept in {} until you stop the demo with Ctrl-C.",
-        folder.display()
+carol, dave and admin are there too. Ctrl-C stops the demo and removes its data.",
+        configuration.display(),
+        data.display()
     ))
 }

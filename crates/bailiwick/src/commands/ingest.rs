@@ -1,8 +1,12 @@
 //! `bailiwick ingest`.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use bailiwick_authority::Audit;
+use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::Receipt;
 use bailiwick_ingest::files::{FileOptions, FileSource, discover};
 use bailiwick_ingest::vault::{VaultConfig, VaultReader};
@@ -16,17 +20,102 @@ use serde_json::{Map, Value};
 use crate::assemble;
 use crate::cli::Ingest;
 use crate::config::Config;
+use crate::manifest::Manifest;
 use crate::print;
 
 /// Files that are stored or sent together.
 const FILES_AT_ONCE: usize = 64;
 /// The scope with which documents are sent.
 const WRITE: &str = "write:documents";
+/// Who ingests when nobody needs a token, because the data directory is his.
+const OPERATOR: &str = "command line";
+
+pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Result<()> {
+    let schema = assemble::schema(config)?;
+    let receipt = if !options.remove.is_empty() {
+        Destination::here(&options, config, schema)?.remove(options.remove).await?
+    } else if let (Some(endpoint), Some(client_id)) = (&options.vault, &options.client_id) {
+        let server = options.server.clone().unwrap_or_else(|| config.public_url());
+        let documents =
+            read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
+        let documents = with_defaults(documents, &given_metadata(&options));
+        Sender::new(&server, client_id)?.send(documents).await?
+    } else {
+        from_files(&options, config, schema).await?
+    };
+    if as_json {
+        return print::json(&receipt);
+    }
+    let Receipt { documents, chunks, .. } = receipt;
+    print::line(format!("{documents} documents changed, {chunks} chunks"))
+}
+
+async fn from_files(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result<Receipt> {
+    let file_options =
+        FileOptions { schema: Arc::clone(&schema), metadata: given_metadata(options) };
+    let sources = discover(&options.paths, &file_options)?;
+    let manifest = Manifest::open(&config.data_dir, &options.paths)?;
+    let destination = match (&options.server, &options.client_id) {
+        (Some(server), Some(client_id)) => Destination::Server(Sender::new(server, client_id)?),
+        _ => Destination::here(options, config, schema)?,
+    };
+    let mut ids = BTreeSet::new();
+    let mut receipt = store_files(sources, &destination, &mut ids).await?;
+    if options.prune {
+        add(&mut receipt, destination.remove(manifest.gone(&ids)).await?);
+    }
+    manifest.save(ids, !options.prune)?;
+    Ok(receipt)
+}
 
 /// Where documents go.
 enum Destination {
-    Here { intake: Intake, unlabelled: Unlabelled },
+    Here { intake: Intake, audit: Audit, unlabelled: Unlabelled },
     Server(Sender),
+}
+
+impl Destination {
+    fn here(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result<Self> {
+        let unlabelled =
+            if options.quarantine { Unlabelled::Quarantine } else { Unlabelled::Refuse };
+        let audit = Audit::open(&config.data_dir)?;
+        Ok(Self::Here { intake: assemble::store(config, schema)?.intake, audit, unlabelled })
+    }
+
+    async fn take(&self, documents: Vec<SourceDocument>) -> Result<Receipt> {
+        let Self::Here { intake, audit, unlabelled } = self else {
+            return self.sender()?.send(documents).await;
+        };
+        let ids = documents.iter().map(|document| document.id.clone()).collect();
+        let stamp = Stamp { ingested_by: OPERATOR.into(), token_jti: None, scope: None };
+        let receipt = intake.store(documents, &stamp, *unlabelled).await?;
+        audit.record(event(&receipt, ids)).await?;
+        Ok(receipt)
+    }
+
+    async fn remove(&self, ids: Vec<String>) -> Result<Receipt> {
+        let Self::Here { intake, audit, .. } = self else {
+            return self.sender()?.remove(ids).await;
+        };
+        let receipt = intake.remove(&ids).await?;
+        audit.record(event(&receipt, ids)).await?;
+        Ok(receipt)
+    }
+
+    fn sender(&self) -> Result<&Sender> {
+        match self {
+            Self::Server(sender) => Ok(sender),
+            Self::Here { .. } => bail!("documents are stored here, not sent"),
+        }
+    }
+}
+
+fn event(receipt: &Receipt, ids: Vec<String>) -> Event {
+    let mut event = Event::new(Kind::Ingested, Outcome::Ok);
+    event.subject = Some(OPERATOR.into());
+    event.index_revision = Some(receipt.revision);
+    event.document_ids = ids;
+    event
 }
 
 /// Sends documents to a server in an agent's name.
@@ -49,56 +138,21 @@ impl Sender {
         }
         Ok(total)
     }
+
+    async fn remove(&self, ids: Vec<String>) -> Result<Receipt> {
+        let mut total = Receipt::default();
+        for id in ids {
+            let token = self.tokens.get(Some(WRITE)).await?;
+            add(&mut total, self.remote.remove(&id, &token.secret).await?);
+        }
+        Ok(total)
+    }
 }
 
 fn add(total: &mut Receipt, receipt: Receipt) {
     total.documents += receipt.documents;
     total.chunks += receipt.chunks;
     total.revision = receipt.revision.max(total.revision);
-}
-
-impl Destination {
-    async fn take(&self, documents: Vec<SourceDocument>) -> Result<Receipt> {
-        match self {
-            Self::Server(sender) => sender.send(documents).await,
-            Self::Here { intake, unlabelled } => {
-                let stamp =
-                    Stamp { ingested_by: "command line".into(), token_jti: None, scope: None };
-                Ok(intake.store(documents, &stamp, *unlabelled).await?)
-            }
-        }
-    }
-}
-
-pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Result<()> {
-    let schema = assemble::schema(config)?;
-    let receipt = if !options.remove.is_empty() {
-        assemble::store(config, schema)?.intake.remove(&options.remove).await?
-    } else if let (Some(endpoint), Some(client_id)) = (&options.vault, &options.client_id) {
-        let server = options.server.clone().unwrap_or_else(|| config.public_url());
-        let documents =
-            read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
-        let documents = with_defaults(documents, &given_metadata(&options));
-        Sender::new(&server, client_id)?.send(documents).await?
-    } else {
-        let metadata = given_metadata(&options);
-        let file_options = FileOptions { schema: Arc::clone(&schema), metadata };
-        let sources = discover(&options.paths, &file_options)?;
-        store_files(sources, &destination(&options, config, schema)?).await?
-    };
-    if as_json {
-        return print::json(&receipt);
-    }
-    let Receipt { documents, chunks, .. } = receipt;
-    print::line(format!("{documents} documents changed, {chunks} chunks"))
-}
-
-fn destination(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result<Destination> {
-    if let (Some(server), Some(client_id)) = (&options.server, &options.client_id) {
-        return Ok(Destination::Server(Sender::new(server, client_id)?));
-    }
-    let unlabelled = if options.quarantine { Unlabelled::Quarantine } else { Unlabelled::Refuse };
-    Ok(Destination::Here { intake: assemble::store(config, schema)?.intake, unlabelled })
 }
 
 /// Attributes from the command line are the weakest: a document's own stay.
@@ -127,7 +181,12 @@ fn given_metadata(options: &Ingest) -> Map<String, Value> {
     metadata
 }
 
-async fn store_files(sources: Vec<FileSource>, destination: &Destination) -> Result<Receipt> {
+/// Reads and stores all files, and notes the ids that they gave.
+async fn store_files(
+    sources: Vec<FileSource>,
+    destination: &Destination,
+    ids: &mut BTreeSet<String>,
+) -> Result<Receipt> {
     let bar = progress(sources.len());
     let mut total = Receipt::default();
     let mut broken = Vec::new();
@@ -140,6 +199,7 @@ async fn store_files(sources: Vec<FileSource>, destination: &Destination) -> Res
             }
             bar.inc(1);
         }
+        ids.extend(documents.iter().map(|document| document.id.clone()));
         for batch in batches(documents) {
             add(&mut total, destination.take(batch).await?);
         }
@@ -174,10 +234,7 @@ pub(crate) async fn read_vault(
 }
 
 /// Reads every file of a folder.
-pub(crate) fn read_folder(
-    folder: &std::path::Path,
-    schema: Arc<Schema>,
-) -> Result<Vec<SourceDocument>> {
+pub(crate) fn read_folder(folder: &Path, schema: Arc<Schema>) -> Result<Vec<SourceDocument>> {
     let options = FileOptions { schema, metadata: Map::new() };
     let sources = discover(&[folder.to_owned()], &options)?;
     let mut documents = Vec::new();

@@ -15,11 +15,19 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 
 pub(crate) async fn run(cli: Cli) -> Result<()> {
-    let Cli { config: path, json, command, .. } = cli;
-    let config = || Config::load(&path);
+    let Cli { config: path, data_dir, json, command, .. } = cli;
+    let config = || {
+        let mut config = Config::load(&path)?;
+        config.data_dir = data_dir.clone().unwrap_or(config.data_dir);
+        Ok::<_, anyhow::Error>(config)
+    };
     match command {
         Command::Demo(options) => demo::run(options).await,
-        Command::Ask(options) => ask::run(options, config().ok(), json).await,
+        Command::Ask(options) => {
+            // The demo is asked without any configuration.
+            let config = if path.exists() { Some(config()?) } else { None };
+            ask::run(options, config, json).await
+        }
         Command::Serve => serve::run(&config()?).await,
         Command::Ingest(options) => ingest::run(options, &config()?, json).await,
         Command::Agents(command) => agents::run(command, &config()?, json).await,

@@ -335,7 +335,7 @@ async fn security_attributes_are_not_embedded() {
     assert_eq!(stored, embedded.iter().map(String::as_str).collect::<Vec<_>>());
     for (document, is_markdown) in written.iter().zip([true, true, false]) {
         let last = &document.chunks.last().unwrap().text;
-        assert_eq!(last.starts_with("Handbook > Travel\n\n"), is_markdown, "{last}");
+        assert_eq!(last.starts_with("# Handbook > Travel\n\n"), is_markdown, "{last}");
         assert_eq!(document.text, text);
     }
 }
