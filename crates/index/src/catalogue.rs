@@ -1,6 +1,5 @@
 //! The truth: documents, chunks and labels in SQLite. Everything else is derived from it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,10 +7,12 @@ use std::time::Duration;
 use bailiwick_policy::{Label, LabelId, LabelTable, Schema};
 use half::f16;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::IndexError;
 use crate::dense::Entry;
+use crate::lexical::Words;
 use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
@@ -61,6 +62,18 @@ pub(crate) struct StoredChunk {
     pub(crate) label: LabelId,
     pub(crate) entry: Entry,
     pub(crate) text: String,
+}
+
+impl StoredChunk {
+    /// The chunk as the lexical index takes it.
+    pub(crate) fn words(&self) -> Words<'_> {
+        Words {
+            chunk: self.entry.row,
+            document: self.document,
+            label: self.label,
+            text: &self.text,
+        }
+    }
 }
 
 /// A document's row and label before a write changed it.
@@ -171,7 +184,7 @@ pub(crate) fn load_labels(
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (id, text): (u32, String) = (row.get(0)?, row.get(1)?);
-        let label = match json(&text)? {
+        let label = match parsed(&text)? {
             Value::Object(described) => schema
                 .label(&described)
                 .map_err(|error| IndexError::Damaged(format!("label {id}: {error}")))?,
@@ -365,7 +378,7 @@ pub(crate) fn passage(connection: &Connection, chunk: i64) -> Result<Option<Pass
     let Some((text, metadata, label)) = found else {
         return Ok(None);
     };
-    Ok(Some(Passage { text, metadata: object(&metadata)?, label }))
+    Ok(Some(Passage { text, metadata: parsed(&metadata)?, label }))
 }
 
 pub(crate) fn document(
@@ -382,7 +395,7 @@ pub(crate) fn document(
     let Some((text, metadata, label)) = found else {
         return Ok(None);
     };
-    Ok(Some((Document { id: id.clone(), text, metadata: object(&metadata)? }, label)))
+    Ok(Some((Document { id: id.clone(), text, metadata: parsed(&metadata)? }, label)))
 }
 
 pub(crate) fn content_hash(
@@ -394,28 +407,32 @@ pub(crate) fn content_hash(
     Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
 }
 
-/// Every document's metadata and the description of its label, by row, for a schema that changed.
-pub(crate) fn labelled_metadata(
-    connection: &Connection,
-) -> Result<BTreeMap<i64, (Map<String, Value>, Value)>, IndexError> {
+/// What a document's label is made from, for a schema that changed.
+#[derive(Debug)]
+pub(crate) struct Labelled {
+    pub(crate) row: i64,
+    pub(crate) metadata: Map<String, Value>,
+    /// The description of the label that it has.
+    pub(crate) label: Value,
+}
+
+/// Every document, in the order of the rows.
+pub(crate) fn labelled(connection: &Connection) -> Result<Vec<Labelled>, IndexError> {
     let mut statement = connection.prepare(
-        "SELECT d.row, d.metadata, l.label FROM documents d JOIN labels l ON l.id = d.label",
+        "SELECT d.row, d.metadata, l.label
+         FROM documents d JOIN labels l ON l.id = d.label ORDER BY d.row",
     )?;
     let rows = statement.query_map([], |row| {
         Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
     })?;
-    rows.map(|row| {
+    let documents = rows.map(|row| {
         let (row, metadata, label) = row?;
-        Ok((row, (object(&metadata)?, json(&label)?)))
-    })
-    .collect()
+        Ok(Labelled { row, metadata: parsed(&metadata)?, label: parsed(&label)? })
+    });
+    documents.collect()
 }
 
-fn object(text: &str) -> Result<Map<String, Value>, IndexError> {
-    serde_json::from_str(text).map_err(|error| IndexError::Damaged(error.to_string()))
-}
-
-fn json(text: &str) -> Result<Value, IndexError> {
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, IndexError> {
     serde_json::from_str(text).map_err(|error| IndexError::Damaged(error.to_string()))
 }
 

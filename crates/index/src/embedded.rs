@@ -12,8 +12,9 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{self, Catalogue, Writer};
+use crate::change::{Change, Committed};
 use crate::dense::Blocks;
-use crate::lexical::{Lexical, View, Words};
+use crate::lexical::{Lexical, View};
 use crate::rank::Ranked;
 use crate::types::{Document, DocumentId, Hit, Hits, Mode, NewDocument, Query, Receipt, Size};
 use crate::{Index, IndexError, follow, hybrid};
@@ -196,21 +197,9 @@ impl Inner {
         follow::words(lexical, connection, self.dimensions)?;
         let blocks = self.vectors(connection)?;
 
-        let transaction = connection.transaction()?;
-        let revision = catalogue::revision(&transaction)? + 1;
-        let mut change = Change {
-            schema: &self.schema,
-            labels: Vec::new(),
-            lexical,
-            transaction,
-            blocks,
-            revision,
-        };
+        let mut change = Change::begin(connection, &self.schema, lexical, blocks)?;
         let done = work(&mut change)?;
-        let Change { labels, lexical, transaction, blocks, .. } = change;
-        catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
-        transaction.commit()?;
-
+        let Committed { labels, blocks, revision } = change.commit()?;
         for label in &labels {
             self.labels.intern(label);
         }
@@ -264,80 +253,6 @@ fn hit(
         label: passage.label,
         score: ranked.score,
     }))
-}
-
-/// A write in progress.
-struct Change<'a> {
-    schema: &'a Schema,
-    /// New or known, in the order in which they got their numbers.
-    labels: Vec<Label>,
-    lexical: &'a mut Lexical,
-    transaction: rusqlite::Transaction<'a>,
-    blocks: Blocks,
-    revision: u64,
-}
-
-impl Change<'_> {
-    fn remove(&mut self, id: &DocumentId) -> Result<usize, IndexError> {
-        let Some((former, chunks)) = catalogue::delete(&self.transaction, id, self.revision)?
-        else {
-            return Ok(0);
-        };
-        self.lexical.remove(former.row);
-        for chunk in &chunks {
-            self.blocks.remove(former.label, *chunk);
-        }
-        Ok(chunks.len())
-    }
-
-    fn insert(&mut self, document: &NewDocument) -> Result<(), IndexError> {
-        let label = catalogue::label_id(&self.transaction, self.schema, &document.label)?;
-        self.labels.push(document.label.clone());
-        let lexical = &*self.lexical;
-        let count = |text: &str| lexical.count_words(text);
-        let chunks = catalogue::insert(&self.transaction, document, label, self.revision, count)?;
-        for chunk in chunks {
-            self.lexical.add(&Words {
-                chunk: chunk.entry.row,
-                document: chunk.document,
-                label,
-                text: &chunk.text,
-            })?;
-            self.blocks.insert(label, chunk.entry);
-        }
-        Ok(())
-    }
-
-    fn relabel(
-        &mut self,
-        id: &DocumentId,
-        metadata: &Map<String, Value>,
-        label: &Label,
-    ) -> Result<Option<usize>, IndexError> {
-        let Some(former) = catalogue::find(&self.transaction, id)? else {
-            return Ok(None);
-        };
-        let new = catalogue::label_id(&self.transaction, self.schema, label)?;
-        self.labels.push(label.clone());
-        catalogue::relabel(&self.transaction, former.row, metadata, new, self.revision)?;
-        let chunks = catalogue::chunk_rows(&self.transaction, former.row)?;
-        self.lexical.remove(former.row);
-        for chunk in &chunks {
-            if let Some(entry) = self.blocks.remove(former.label, *chunk) {
-                self.blocks.insert(new, entry);
-            }
-            let passage = catalogue::passage(&self.transaction, *chunk)?;
-            if let Some(passage) = passage {
-                self.lexical.add(&Words {
-                    chunk: *chunk,
-                    document: former.row,
-                    label: new,
-                    text: &passage.text,
-                })?;
-            }
-        }
-        Ok(Some(chunks.len()))
-    }
 }
 
 #[async_trait]
@@ -399,9 +314,10 @@ impl Index for EmbeddedIndex {
             let (receipt, revision) = inner.write(|change| {
                 let mut receipt = Receipt::default();
                 for id in &ids {
-                    let known = catalogue::find(&change.transaction, id)?.is_some();
-                    receipt.documents += usize::from(known);
-                    receipt.chunks += change.remove(id)?;
+                    if let Some(chunks) = change.remove(id)? {
+                        receipt.documents += 1;
+                        receipt.chunks += chunks;
+                    }
                 }
                 Ok(receipt)
             })?;

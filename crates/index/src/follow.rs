@@ -4,9 +4,9 @@ use bailiwick_policy::{Label, Schema};
 use rusqlite::Connection;
 
 use crate::IndexError;
-use crate::catalogue;
+use crate::catalogue::{self, Labelled};
 use crate::dense::Blocks;
-use crate::lexical::{Lexical, Words};
+use crate::lexical::Lexical;
 
 /// Labels every document anew when the schema is not the one that the stored labels were made by.
 pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(), IndexError> {
@@ -18,10 +18,10 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
     let transaction = connection.transaction()?;
     if stored.is_some() {
         let revision = catalogue::revision(&transaction)? + 1;
-        let documents = catalogue::labelled_metadata(&transaction)?;
+        let documents = catalogue::labelled(&transaction)?;
         transaction.execute_batch("PRAGMA defer_foreign_keys = ON; DELETE FROM labels")?;
         let (mut quarantined, mut released) = (0_usize, 0_usize);
-        for (row, (metadata, former)) in documents {
+        for Labelled { row, metadata, label: former } in documents {
             let label = schema.label_again(&metadata, &former);
             quarantined += usize::from(label.is_err() && !former.is_null());
             released += usize::from(label.is_ok() && former.is_null());
@@ -62,12 +62,7 @@ pub(crate) fn words(
         lexical.remove(document);
     }
     catalogue::chunks_since(connection, reflected, dimensions, |chunk| {
-        lexical.add(&Words {
-            chunk: chunk.entry.row,
-            document: chunk.document,
-            label: chunk.label,
-            text: &chunk.text,
-        })?;
+        lexical.add(&chunk.words())?;
         Ok(())
     })?;
     lexical.commit(stored)?;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod catalogue;
+mod change;
 mod dense;
 mod embedded;
 mod follow;
