@@ -1,6 +1,5 @@
 //! The static embedder: a table of word pieces, summed.
 
-use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use ahash::AHashMap;
@@ -97,11 +96,9 @@ impl StaticEmbedder {
     pub fn from_table(table: Bytes) -> Result<Self, TableError> {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &table);
         let table = Table::read(table)?;
-        let mut id = format!("static-sem1-{}-", table.dimensions);
-        for byte in digest.as_ref().iter().take(8) {
-            // Writing to a string cannot fail.
-            let _ = write!(id, "{byte:02x}");
-        }
+        let digest: String =
+            digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let id = format!("static-sem1-{}-{digest}", table.dimensions);
         Ok(Self { id, dense_weight: DENSE_WEIGHT, table: Arc::new(table) })
     }
 
