@@ -150,7 +150,9 @@ impl Blocks {
             inner_products(&block.vectors, query, &mut scores);
             let chunks = scores.iter().zip(&block.ids).zip(&block.rows);
             for ((score, id), row) in chunks {
-                best.offer(Ranked { score: *score, id, row: *row, label });
+                if best.may_take(*score) {
+                    best.offer(Ranked { score: *score, id, row: *row, label });
+                }
             }
         }
         best.into_ranked()

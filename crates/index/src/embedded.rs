@@ -11,10 +11,11 @@ use bailiwick_policy::{Bailiwick, Label, LabelTable, Schema};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
+use crate::bm25::View;
 use crate::catalogue::{self, Catalogue, Writer};
 use crate::change::{Change, Committed};
 use crate::dense::Blocks;
-use crate::lexical::{Lexical, View};
+use crate::lexical::Lexical;
 use crate::rank::Ranked;
 use crate::types::{Document, DocumentId, Hit, Hits, Mode, NewDocument, Query, Receipt, Size};
 use crate::{Index, IndexError, follow, hybrid};
@@ -86,7 +87,7 @@ impl EmbeddedIndex {
         follow::words(&mut lexical, &writer.0, options.dimensions)?;
         let blocks = follow::vectors(&writer.0, options.dimensions)?;
         let revision = catalogue::revision(&writer.0)?;
-        let snapshot = Snapshot { revision, blocks, words: lexical.view() };
+        let snapshot = Snapshot { revision, blocks, words: lexical.view()? };
         Ok(Self(Arc::new(Inner {
             schema: options.schema,
             dimensions: options.dimensions,
@@ -204,7 +205,7 @@ impl Inner {
             self.labels.intern(label);
         }
         lexical.commit(revision)?;
-        self.snapshot.store(Arc::new(Snapshot { revision, blocks, words: lexical.view() }));
+        self.snapshot.store(Arc::new(Snapshot { revision, blocks, words: lexical.view()? }));
         Ok((done, revision))
     }
 

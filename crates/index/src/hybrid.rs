@@ -1,11 +1,11 @@
 //! One ranking of two.
 
-use std::collections::BTreeMap;
+use ahash::AHashMap;
 
 use bailiwick_policy::Bailiwick;
 
+use crate::bm25::Scored;
 use crate::dense::Blocks;
-use crate::lexical::Scored;
 use crate::rank::{Best, Ranked};
 use crate::types::Query;
 
@@ -23,7 +23,7 @@ pub(crate) fn combine<'a>(
     within: &'a Bailiwick,
 ) -> Vec<Ranked<'a>> {
     let most = query.top_k.saturating_mul(4).max(CANDIDATES);
-    let mut candidates = BTreeMap::new();
+    let mut candidates = AHashMap::new();
     for ranked in blocks.nearest(&query.vector, within, most) {
         let dense = ranked.score;
         candidates.insert(ranked.row, Candidate { dense, lexical: 0.0, ranked });
@@ -34,7 +34,7 @@ pub(crate) fn combine<'a>(
             candidates.entry(row).or_insert(Candidate { dense, lexical: 0.0, ranked });
         }
     }
-    for (row, _, lexical) in &scored.chunks {
+    for (row, _, lexical) in scored.iter() {
         if let Some(candidate) = candidates.get_mut(row) {
             candidate.lexical = *lexical;
         }

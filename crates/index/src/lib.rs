@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bm25;
 mod catalogue;
 mod change;
 mod dense;

@@ -60,6 +60,12 @@ impl<'a> Best<'a> {
         }
     }
 
+    /// Whether anything with this score could still be among the best.
+    #[inline]
+    pub(crate) fn may_take(&self, score: f32) -> bool {
+        self.heap.len() < self.most || self.heap.peek().is_some_and(|worst| score >= worst.0.score)
+    }
+
     /// Best first.
     pub(crate) fn into_ranked(self) -> Vec<Ranked<'a>> {
         self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect()
