@@ -163,10 +163,11 @@ async fn without_the_scope_nothing_is_fetched() {
     let house = House::new();
     let grant = grant(&house).await;
     let stub = Stub::saying("200 OK", "[]");
-    let config = CollectionConfig { scope: "read:metrics".into(), ..upstream("v/m", &stub.url) };
+    let config =
+        CollectionConfig { scope: "read:metrics".into(), ..upstream("secure-vault/m", &stub.url) };
     let vault = Vault::new(vec![config], Arc::clone(&house.audit)).unwrap();
     assert_eq!(vault.scopes(), ["read:metrics"]);
-    let error = vault.read(&grant, "v/m", None).await.unwrap_err();
+    let error = vault.read(&grant, "secure-vault/m", None).await.unwrap_err();
     assert_eq!(error.status(), 403);
     assert!(matches!(error, VaultError::InsufficientScope(e) if e.required == "read:metrics"));
     assert!(stub.requests.lock().unwrap().is_empty());
@@ -182,10 +183,10 @@ async fn the_upstream_sees_its_own_credential_and_nothing_of_the_agent() {
     let config = CollectionConfig {
         upstream_header: Some("x-api-key".into()),
         upstream_header_env: Some(CREDENTIAL.into()),
-        ..upstream("v/r", &stub.url)
+        ..upstream("secure-vault/r", &stub.url)
     };
     let vault = Vault::new(vec![config], Arc::clone(&house.audit)).unwrap();
-    vault.read(&grant, "v/r", None).await.unwrap();
+    vault.read(&grant, "secure-vault/r", None).await.unwrap();
     let request = stub.requests.lock().unwrap()[0].to_lowercase();
     assert!(request.starts_with("get /records http/1.1"), "{request}");
     assert!(request.contains("x-api-key: bailiwick-authority"), "{request}");
@@ -277,9 +278,9 @@ async fn an_endless_answer_is_cut_off() {
         let spaces = vec![b' '; 1 << 20];
         while stream.write_all(&spaces).is_ok() {}
     });
-    let config = upstream("v/r", &endless.url);
+    let config = upstream("secure-vault/r", &endless.url);
     let vault = Vault::new(vec![config], Arc::clone(&house.audit)).unwrap();
-    assert_eq!(vault.read(&grant, "v/r", None).await.unwrap_err().status(), 502);
+    assert_eq!(vault.read(&grant, "secure-vault/r", None).await.unwrap_err().status(), 502);
 }
 
 #[tokio::test]
@@ -304,7 +305,7 @@ async fn nothing_is_read_that_cannot_be_recorded() {
     let grant = grant(&house).await;
     let path = house.path().join("records.json");
     std::fs::write(&path, "[]").unwrap();
-    let config = file("v/r", "read:records", path);
+    let config = file("secure-vault/r", "read:records", path);
     let vault = Vault::new(vec![config], Arc::clone(&house.audit)).unwrap();
     rusqlite::Connection::open(house.path().join("audit.db"))
         .unwrap()
@@ -313,17 +314,30 @@ async fn nothing_is_read_that_cannot_be_recorded() {
              BEGIN SELECT RAISE(ABORT, 'disk full'); END;",
         )
         .unwrap();
-    assert_eq!(vault.read(&grant, "v/r", None).await.unwrap_err().status(), 503);
+    assert_eq!(vault.read(&grant, "secure-vault/r", None).await.unwrap_err().status(), 503);
 }
 
 #[tokio::test]
 async fn impossible_collections_name_path_and_key() {
     let house = House::new();
-    let good = || upstream("v/r", "https://api.example/records");
+    let good = || upstream("secure-vault/r", "https://api.example/records");
     let refused = |configs: Vec<CollectionConfig>| {
         Vault::new(configs, Arc::clone(&house.audit)).unwrap_err().to_string()
     };
-    for path in ["", "/v/r", "v/r/", "v//r", "v/../r", ".", "v/%72", "v/ä", "v r"] {
+    for path in [
+        "",
+        "v/r",
+        "/secure-vault/r",
+        "secure-vault",
+        "secure-vault/",
+        "secure-vault/r/",
+        "secure-vault//r",
+        "secure-vault/../r",
+        "secure-vault/.",
+        "secure-vault/%72",
+        "secure-vault/ä",
+        "secure-vault/v r",
+    ] {
         assert!(refused(vec![CollectionConfig { path: path.into(), ..good() }]).contains("path"));
     }
     for scope in ["", "*", "records"] {
@@ -334,7 +348,7 @@ async fn impossible_collections_name_path_and_key() {
     for url in
         ["", "records", "http://api.example/", "ftp://api.example/", "https://u:p@api.example/"]
     {
-        assert!(refused(vec![upstream("v/r", url)]).contains("upstream"), "{url}");
+        assert!(refused(vec![upstream("secure-vault/r", url)]).contains("upstream"), "{url}");
     }
     assert!(refused(vec![good(), good()]).contains("another collection"));
     let both = CollectionConfig { file: Some("x.json".into()), ..good() };
@@ -357,10 +371,13 @@ async fn impossible_collections_name_path_and_key() {
     }
     let plain = CollectionConfig {
         danger_allow_plain_http: true,
-        ..upstream("v/r", "http://records.internal:8080/")
+        ..upstream("secure-vault/r", "http://records.internal:8080/")
     };
-    Vault::new(vec![plain, upstream("v/s", "http://localhost:1/")], Arc::clone(&house.audit))
-        .unwrap();
+    Vault::new(
+        vec![plain, upstream("secure-vault/s", "http://localhost:1/")],
+        Arc::clone(&house.audit),
+    )
+    .unwrap();
     assert!(
         toml::from_str::<CollectionConfig>("path='v'\nscope='a:b'\nfile='x'\nmethod='POST'")
             .is_err()
