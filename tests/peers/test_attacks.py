@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 from conftest import LIBRARY
-from house import BINARY, bearer, document, documents_of
+from house import BINARY, bearer, document, documents_of, until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -60,6 +61,36 @@ def test_refused_and_empty_writes_are_on_record(house):
     assert probe.status_code == 404
     event = last_event(house, request_id=probe.headers["x-request-id"])
     assert (event["outcome"], event["document_ids"]) == ("refused", ["is-it-there"])
+
+
+def test_who_hangs_up_early_is_on_record_all_the_same(own_house, token):
+    house = own_house
+    connection = socket.create_connection(("127.0.0.1", house.port))
+    documents = [document(f"hung-{n}", f"The rackett note {n}. " * 200, "sales", "Public") for n in range(200)]
+    body = json.dumps({"documents": documents}).encode()
+    head = f"POST /api/documents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.pipeline}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    time.sleep(0.02)
+    connection.close()
+    until(lambda: documents_of(house.retrieve(token("bob"), "rackett", mode="lexical")), 20, "the documents")
+    until(lambda: any("hung-0" in event.get("document_ids", []) for event in house.command("audit", "tail")
+                      if event["kind"] == "ingested"), 5, "the record")
+
+
+def test_nothing_is_answered_that_cannot_be_recorded(own_house, token):
+    house = own_house
+    bob = bearer(token("bob"))
+    house.retrieve(token("bob"), "launch").raise_for_status()
+    with sqlite3.connect(house.data / "audit.db", isolation_level=None) as trail:
+        trail.execute("BEGIN IMMEDIATE")
+        for answer in (
+            house.http.get("/api/documents/sales-q3", headers=bob, timeout=60),
+            house.http.post("/api/rag/query", json={"query": "launch"}, headers=bob, timeout=60),
+        ):
+            assert answer.status_code == 503 and "sales" not in answer.text, answer.text
+        trail.execute("ROLLBACK")
+    house.http.get("/api/documents/sales-q3", headers=bob).raise_for_status()
 
 
 def test_an_agent_without_the_scope_cannot_make_the_server_read_its_body(house):

@@ -9,6 +9,7 @@ use bailiwick_index::{Document, DocumentId, Receipt};
 use bailiwick_ingest::{IntakeError, Metadata, SourceDocument, Stamp, Unlabelled};
 use serde::Deserialize;
 use serde_json::json;
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -80,8 +81,11 @@ pub(crate) async fn write(
     Body(batch): Body<Batch>,
 ) -> Result<Json<Receipt>, Problem> {
     let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
-    let stored = app.intake.store(batch.documents, &stamp(&grant), Unlabelled::Refuse).await;
-    finish(&app, &grant, request, ids, stored.map(Some)).await.map(Json)
+    to_the_end(async move {
+        let stored = app.intake.store(batch.documents, &stamp(&grant), Unlabelled::Refuse).await;
+        finish(&app, &grant, request, ids, stored.map(Some)).await
+    })
+    .await
 }
 
 /// Gives a document other metadata; in force for every query that starts after the answer.
@@ -95,8 +99,11 @@ pub(crate) async fn relabel(
     Segment(id): Segment,
     Body(Metadata(metadata)): Body<Metadata>,
 ) -> Result<Json<Receipt>, Problem> {
-    let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant)).await;
-    finish(&app, &grant, request, vec![id], changed).await.map(Json)
+    to_the_end(async move {
+        let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant)).await;
+        finish(&app, &grant, request, vec![id], changed).await
+    })
+    .await
 }
 
 /// Removes a document.
@@ -108,9 +115,25 @@ pub(crate) async fn remove(
     Writer(grant): Writer,
     Segment(id): Segment,
 ) -> Result<Json<Receipt>, Problem> {
-    let removed = app.intake.remove(std::slice::from_ref(&id)).await;
-    let removed = removed.map(|receipt| (receipt.documents > 0).then_some(receipt));
-    finish(&app, &grant, request, vec![id], removed).await.map(Json)
+    to_the_end(async move {
+        let removed = app.intake.remove(std::slice::from_ref(&id)).await;
+        let removed = removed.map(|receipt| (receipt.documents > 0).then_some(receipt));
+        finish(&app, &grant, request, vec![id], removed).await
+    })
+    .await
+}
+
+/// Goes on when the caller hangs up, which would otherwise end a write before it is on record.
+async fn to_the_end(
+    write: impl Future<Output = Result<Receipt, Problem>> + Send + 'static,
+) -> Result<Json<Receipt>, Problem> {
+    let ended = tokio::spawn(write.in_current_span()).await;
+    ended
+        .map_err(|error| {
+            tracing::error!(%error, "a write did not end by itself");
+            Problem::internal()
+        })?
+        .map(Json)
 }
 
 fn stamp(grant: &Grant) -> Stamp {
