@@ -10,6 +10,7 @@ demo: build
 test: test-tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) test --workspace --locked
 	$(CARGO) build --locked --package bailiwick
 	tests/peers/run
