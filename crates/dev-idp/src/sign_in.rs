@@ -32,7 +32,7 @@ pub struct Tokens {
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     /// The provider does not answer, or not with what was asked for.
-    #[error("the identity provider does not answer; is the demo running?")]
+    #[error("the identity provider does not answer; start it, as `bailiwick demo` does")]
     Unreachable(#[source] reqwest::Error),
     /// The picking page does not list that person.
     #[error("nobody called {person:?} can sign in; pick one of: {known}")]

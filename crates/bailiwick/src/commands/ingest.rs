@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use bailiwick_authority::Audit;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::Receipt;
@@ -47,7 +47,7 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
         return print::json(&receipt);
     }
     let Receipt { documents, chunks, .. } = receipt;
-    print::line(format!("{documents} documents changed, {chunks} chunks"))
+    print::line(format!("documents changed: {documents} (chunks: {chunks})"))
 }
 
 async fn from_files(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result<Receipt> {
@@ -209,7 +209,7 @@ async fn store_files(
         return Ok(total);
     }
     let (stored, files) = (total.documents, broken.len());
-    bail!("{stored} documents are stored, and {files} files are not:\n  {}", broken.join("\n  "))
+    bail!("documents stored: {stored}; files left out: {files}\n  {}", broken.join("\n  "))
 }
 
 /// A progress bar, which is silent when nobody watches.
@@ -239,7 +239,7 @@ pub(crate) fn read_folder(folder: &Path, schema: Arc<Schema>) -> Result<Vec<Sour
     let sources = discover(&[folder.to_owned()], &options)?;
     let mut documents = Vec::new();
     for source in sources {
-        documents.extend(source.read().map_err(|error| anyhow!("{error}"))?);
+        documents.extend(source.read()?);
     }
     Ok(documents)
 }
