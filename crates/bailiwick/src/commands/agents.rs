@@ -1,10 +1,11 @@
 //! `bailiwick agents` and `bailiwick keys`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bailiwick_authority::{Administrator, Agent, Authentication, Delegation, DelegationRequest};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::assemble;
 use crate::cli::Agents;
@@ -17,22 +18,9 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
     let (authority, _audit) = assemble::authority(config)?;
     match command {
         Agents::Create { name, auth, public_key } => {
-            let key = public_key.map(|file| {
-                std::fs::read_to_string(&file)
-                    .with_context(|| format!("cannot read {}", file.display()))
-            });
-            let auth = Authentication::from_parts(&auth, key.transpose()?.as_deref())?;
-            let Agent { name, client_id, spiffe_id, .. } =
-                authority.create_agent(&name, auth, &BY).await?;
-            if as_json {
-                return print::json(
-                    &json!({ "name": name, "client_id": client_id, "spiffe_id": spiffe_id }),
-                );
-            }
-            print::line(format!("{name}  client id {client_id}  {spiffe_id}"))?;
-            print::line(format!(
-                "Next: bailiwick agents delegate {name} --allow PERMISSION[,PERMISSION]"
-            ))
+            let auth = authentication(&auth, public_key.as_deref())?;
+            let agent = authority.create_agent(&name, auth, &BY).await?;
+            if as_json { print::json(&created(&agent)) } else { welcome(&agent) }
         }
         Agents::Delegate { name, allow, audience, ttl, expires } => {
             let request = DelegationRequest {
@@ -62,6 +50,23 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             agents.iter().try_for_each(|agent| print::line(in_words(agent)))
         }
     }
+}
+
+fn authentication(method: &str, public_key: Option<&Path>) -> Result<Authentication> {
+    let read = |file: &Path| {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let key = public_key.map(read).transpose()?;
+    Ok(Authentication::from_parts(method, key.as_deref())?)
+}
+
+fn created(Agent { name, client_id, spiffe_id, .. }: &Agent) -> Value {
+    json!({ "name": name, "client_id": client_id, "spiffe_id": spiffe_id })
+}
+
+fn welcome(Agent { name, client_id, spiffe_id, .. }: &Agent) -> Result<()> {
+    print::line(format!("{name}  client id {client_id}  {spiffe_id}"))?;
+    print::line(format!("Next: bailiwick agents delegate {name} --allow PERMISSION[,PERMISSION]"))
 }
 
 fn in_words(agent: &Agent) -> String {
