@@ -1,10 +1,13 @@
 //! Exact vector search over the permitted chunks, which stand together by label.
+//!
+//! The codes bound every score; whole vectors are read only where the bounds leave a doubt.
 
 use std::sync::Arc;
 
 use bailiwick_policy::{Bailiwick, LabelId};
 
-use crate::rank::{Best, Ranked};
+use crate::codes::{Bounds, CodedQuery, Codes};
+use crate::rank::{Best, Floor, Ranked};
 use crate::types::{ChunkId, Size};
 
 /// Products summed side by side. The order of additions is part of the result, so it is the same
@@ -19,6 +22,7 @@ pub(crate) struct Block {
     ids: Vec<ChunkId>,
     /// `rows.len()` × the number of dimensions.
     vectors: Vec<f32>,
+    codes: Codes,
     /// Words as the lexical index counts them, in all chunks.
     tokens: u64,
     /// For each chunk.
@@ -42,6 +46,7 @@ impl Block {
     fn insert(&mut self, entry: Entry) {
         let place = self.rows.partition_point(|row| *row < entry.row);
         let start = place * entry.vector.len();
+        self.codes.insert(place, &entry.vector);
         self.vectors.splice(start..start, entry.vector);
         self.rows.insert(place, entry.row);
         self.ids.insert(place, entry.id);
@@ -53,6 +58,7 @@ impl Block {
         let place = self.place(row)?;
         let start = place * dimensions;
         let tokens = self.lengths.remove(place);
+        self.codes.remove(place, dimensions);
         self.tokens -= u64::from(tokens);
         Some(Entry {
             row: self.rows.remove(place),
@@ -143,29 +149,43 @@ impl Blocks {
         within: &'a Bailiwick,
         most: usize,
     ) -> Vec<Ranked<'a>> {
-        let mut best = Best::new(most);
-        let mut scores = Vec::new();
+        let query_code = CodedQuery::new(query);
+        let mut floor = Floor::new(most);
+        let mut bounds = Vec::new();
+        let mut blocks = Vec::new();
         for (label, block) in self.permitted(within) {
-            scores.clear();
-            inner_products(&block.vectors, query, &mut scores);
-            let chunks = scores.iter().zip(&block.ids).zip(&block.rows);
-            for ((score, id), row) in chunks {
-                if best.may_take(*score) {
-                    best.offer(Ranked { score: *score, id, row: *row, label });
-                }
-            }
+            let start = bounds.len();
+            block.codes.bounds(&query_code, &mut bounds);
+            bounds.iter().skip(start).for_each(|bounds| floor.raise(bounds.lower));
+            blocks.push((label, block, start));
+        }
+        let mut best = Best::new(most);
+        for (label, block, start) in blocks {
+            let bounds = bounds.get(start..start + block.rows.len()).unwrap_or_default();
+            block.offer(query, label, bounds, &floor, &mut best);
         }
         best.into_ranked()
     }
 }
 
-/// One score for each row of `vectors`.
-fn inner_products(vectors: &[f32], query: &[f32], scores: &mut Vec<f32>) {
-    pulp::Arch::new().dispatch(|| {
-        scores.extend(
-            vectors.chunks_exact(query.len().max(1)).map(|row| sum_of_products(row, query)),
-        );
-    });
+impl Block {
+    /// Scores the chunks that may still be among the best.
+    fn offer<'a>(
+        &'a self,
+        query: &[f32],
+        label: LabelId,
+        bounds: &[Bounds],
+        floor: &Floor,
+        best: &mut Best<'a>,
+    ) {
+        let chunks = self.vectors.chunks_exact(query.len().max(1)).zip(&self.ids).zip(&self.rows);
+        for (((vector, id), row), _) in
+            chunks.zip(bounds).filter(|(_, bounds)| floor.admits(bounds.upper))
+        {
+            let score = inner_product(vector, query);
+            best.offer(Ranked { score, id, row: *row, label });
+        }
+    }
 }
 
 fn inner_product(vector: &[f32], query: &[f32]) -> f32 {
@@ -186,3 +206,6 @@ fn sum_of_products(left: &[f32], right: &[f32]) -> f32 {
     let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
     lanes.iter().sum::<f32>() + rest
 }
+
+#[cfg(test)]
+mod tests;

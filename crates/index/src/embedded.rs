@@ -180,10 +180,15 @@ impl Inner {
     }
 
     fn check(&self, vector: &[f32], may_be_empty: bool) -> Result<(), IndexError> {
-        if vector.len() == self.dimensions || (may_be_empty && vector.is_empty()) {
-            return Ok(());
+        if vector.len() != self.dimensions && !(may_be_empty && vector.is_empty()) {
+            return Err(IndexError::Dimensions { expected: self.dimensions, found: vector.len() });
         }
-        Err(IndexError::Dimensions { expected: self.dimensions, found: vector.len() })
+        let greatest = half::f16::MAX.to_f32();
+        if vector.iter().all(|number| number.abs() <= greatest) {
+            Ok(())
+        } else {
+            Err(IndexError::NotFinite)
+        }
     }
 
     /// Runs one write: the catalogue first, then what is derived from it, then what searches see.

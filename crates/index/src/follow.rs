@@ -1,7 +1,10 @@
 //! What is derived from the catalogue follows it: labels, words, vectors.
 
+use std::collections::BTreeSet;
+
 use bailiwick_policy::{Label, Schema};
 use rusqlite::Connection;
+use serde_json::Map;
 
 use crate::IndexError;
 use crate::catalogue::{self, Labelled};
@@ -21,10 +24,15 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
         let documents = catalogue::labelled(&transaction)?;
         transaction.execute_batch("PRAGMA defer_foreign_keys = ON; DELETE FROM labels")?;
         let (mut quarantined, mut released) = (0_usize, 0_usize);
+        let known: BTreeSet<&str> =
+            schema.attributes().iter().flat_map(|attribute| attribute.sources()).collect();
+        let mut forgotten = BTreeSet::new();
         for Labelled { row, metadata, label: former } in documents {
             let label = schema.label_again(&metadata, &former);
             quarantined += usize::from(label.is_err() && !former.is_null());
             released += usize::from(label.is_ok() && former.is_null());
+            let names = former.as_object().into_iter().flat_map(Map::keys);
+            forgotten.extend(names.filter(|name| !known.contains(name.as_str())).cloned());
             let label = label.unwrap_or_else(|_| Label::quarantine());
             let id = catalogue::label_id(&transaction, schema, &label)?;
             catalogue::relabel(&transaction, row, &metadata, id, revision)?;
@@ -33,7 +41,8 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
         tracing::warn!(
             quarantined,
             released,
-            "the schema changed; every document has its label anew"
+            ?forgotten,
+            "the schema changed; every document has its label anew, without forgotten attributes"
         );
     }
     catalogue::set_meta(&transaction, "schema", &wanted)?;

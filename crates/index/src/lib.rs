@@ -3,6 +3,7 @@
 mod bm25;
 mod catalogue;
 mod change;
+mod codes;
 mod dense;
 mod embedded;
 mod follow;
@@ -86,6 +87,9 @@ pub enum IndexError {
         /// What was given.
         found: usize,
     },
+    /// A vector holds a number that is none, or too great to be stored in 16 bits.
+    #[error("a vector holds a number that is not finite, or beyond 65504")]
+    NotFinite,
     /// The bailiwick was decided on another index's labels, whose numbers mean nothing here.
     #[error("this bailiwick was decided for another index")]
     ForeignBailiwick,

@@ -37,6 +37,55 @@ impl PartialEq for Ranked<'_> {
 
 impl Eq for Ranked<'_> {}
 
+/// What the score of the last of the best is at least, told from lower bounds of scores.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    most: usize,
+    /// The greatest lower bounds.
+    heap: BinaryHeap<Reverse<Ordered>>,
+}
+
+/// A number with a total order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Ordered(f32);
+
+impl Eq for Ordered {}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Floor {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, heap: BinaryHeap::with_capacity(most.min(1024) + 1) }
+    }
+
+    #[inline]
+    pub(crate) fn raise(&mut self, lower: f32) {
+        if self.heap.len() < self.most {
+            self.heap.push(Reverse(Ordered(lower)));
+        } else if let Some(mut least) = self.heap.peek_mut()
+            && lower > least.0.0
+        {
+            *least = Reverse(Ordered(lower));
+        }
+    }
+
+    /// Whether a score of at most `upper` may be among the best.
+    #[inline]
+    pub(crate) fn admits(&self, upper: f32) -> bool {
+        self.heap.len() < self.most || self.heap.peek().is_some_and(|least| upper >= least.0.0)
+    }
+}
+
 /// Keeps the best `most` of everything that it is offered.
 #[derive(Debug)]
 pub(crate) struct Best<'a> {

@@ -93,6 +93,12 @@ async fn a_batch_with_a_bad_vector_stores_nothing() {
     bad.chunks[0].vector.pop();
     let refused = index.upsert(vec![document("a", "ours", &["a pump"]), bad]).await;
     assert!(matches!(refused, Err(IndexError::Dimensions { expected: 8, found: 7 })));
+    for wrong in [f32::NAN, f32::INFINITY, 1e6] {
+        let mut bad = document("b", "ours", &["a pump"]);
+        bad.chunks[0].vector[3] = wrong;
+        let refused = index.upsert(vec![document("a", "ours", &["a pump"]), bad]).await;
+        assert!(matches!(refused, Err(IndexError::NotFinite)), "{wrong}");
+    }
     index.upsert(vec![document("c", "ours", &["a valve"])]).await.unwrap();
     let ours = people.member(&["ours"], &index).await;
     assert_eq!(ids(&index, &ours).await, ["c#0"]);
