@@ -71,7 +71,7 @@ pub(crate) struct Base(String);
 
 impl Base {
     /// Takes HTTPS, and plain HTTP only to this machine, because a token travels with every call.
-    pub(crate) fn parse(address: &str, danger_allow_http: bool) -> Result<Self, HttpError> {
+    pub(crate) fn parse(address: &str) -> Result<Self, HttpError> {
         let wrong = |why: &str| HttpError::Settings(format!("`{}` {why}", printable(address)));
         let url = Url::parse(address).map_err(|_| wrong("is not an address; give https://…"))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -89,7 +89,7 @@ impl Base {
         };
         match url.scheme() {
             "https" => {}
-            "http" if here || danger_allow_http => {}
+            "http" if here => {}
             "http" => return Err(wrong("would send tokens in the clear; use https")),
             _ => return Err(wrong("must start with https://")),
         }

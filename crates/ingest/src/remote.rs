@@ -25,15 +25,7 @@ impl Remote {
     /// # Errors
     /// [`HttpError::Settings`] when the address cannot be used.
     pub fn new(address: &str) -> Result<Self, HttpError> {
-        Ok(Self { http: http::client()?, base: Base::parse(address, false)? })
-    }
-
-    /// The same over plain HTTP to another machine, where everybody between can read the token.
-    ///
-    /// # Errors
-    /// [`HttpError::Settings`] when the address cannot be used.
-    pub fn danger_allow_http(address: &str) -> Result<Self, HttpError> {
-        Ok(Self { http: http::client()?, base: Base::parse(address, true)? })
+        Ok(Self { http: http::client()?, base: Base::parse(address)? })
     }
 
     /// Sends one batch, which the server stores whole or not at all. The token needs the scope

@@ -46,7 +46,7 @@ impl DelegationTokens {
     /// # Errors
     /// [`HttpError::Settings`] when the address or the client id cannot be used.
     pub fn new(address: &str, client_id: &str) -> Result<Self, HttpError> {
-        Self::at(Base::parse(address, false)?, client_id)
+        Self::at(Base::parse(address)?, client_id)
     }
 
     pub(crate) fn at(base: Base, client_id: &str) -> Result<Self, HttpError> {

@@ -21,25 +21,6 @@ const COLLECTION_BYTES: usize = 64 * 1024 * 1024;
 /// How the records were come by; AuthSec's own reader stamps another text.
 const INGESTION_AUTH: &str = "delegation token";
 
-/// What a [`VaultReader`] needs to know.
-#[derive(Clone, Debug)]
-pub struct VaultConfig {
-    /// Where the authority and the vault are, such as `https://bailiwick.example`.
-    pub base_url: String,
-    /// The agent's client id.
-    pub client_id: String,
-    /// Whether plain HTTP is taken beyond this machine. Default: no, tokens would be readable.
-    pub danger_allow_http: bool,
-}
-
-impl VaultConfig {
-    /// The agent with this client id, and the authority and vault at this address.
-    pub fn new(base_url: impl Into<String>, client_id: impl Into<String>) -> Self {
-        let (base_url, client_id) = (base_url.into(), client_id.into());
-        Self { base_url, client_id, danger_allow_http: false }
-    }
-}
-
 /// Reads collections of the vault with delegation tokens.
 #[derive(Debug)]
 pub struct VaultReader {
@@ -50,19 +31,15 @@ pub struct VaultReader {
 }
 
 impl VaultReader {
-    /// A reader whose documents carry the attributes of this schema.
+    /// A reader for the agent with this client id, and for the authority and the vault at this
+    /// address; its documents carry the attributes of this schema.
     ///
     /// # Errors
     /// [`HttpError::Settings`] when the address or the client id cannot be used.
-    pub fn new(config: &VaultConfig, schema: Arc<Schema>) -> Result<Self, HttpError> {
-        let base = Base::parse(&config.base_url, config.danger_allow_http)?;
-        let tokens = DelegationTokens::at(base.clone(), &config.client_id)?;
+    pub fn new(address: &str, client_id: &str, schema: Arc<Schema>) -> Result<Self, HttpError> {
+        let base = Base::parse(address)?;
+        let tokens = DelegationTokens::at(base.clone(), client_id)?;
         Ok(Self { http: http::client()?, base, tokens, schema })
-    }
-
-    /// The tokens it reads with; a token to send with is another scope of the same agent.
-    pub fn tokens(&self) -> &DelegationTokens {
-        &self.tokens
     }
 
     /// The records of one collection, as documents with the id `<endpoint>#<record id or place>`.

@@ -9,7 +9,7 @@ use bailiwick_authority::Audit;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::Receipt;
 use bailiwick_ingest::files::{FileOptions, FileSource, discover};
-use bailiwick_ingest::vault::{VaultConfig, VaultReader};
+use bailiwick_ingest::vault::VaultReader;
 use bailiwick_ingest::{
     DelegationTokens, Intake, Remote, SourceDocument, Stamp, Unlabelled, batches,
 };
@@ -229,7 +229,7 @@ pub(crate) async fn read_vault(
     endpoint: &str,
     scope: Option<&str>,
 ) -> Result<Vec<SourceDocument>> {
-    let reader = VaultReader::new(&VaultConfig::new(server, client_id), schema)?;
+    let reader = VaultReader::new(server, client_id, schema)?;
     reader.read(endpoint, scope).await.with_context(|| format!("{endpoint} gave no documents"))
 }
 

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use bailiwick_ingest::vault::{VaultConfig, VaultReader};
+use bailiwick_ingest::vault::VaultReader;
 use bailiwick_ingest::{HttpError, Remote, SourceDocument, batches};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -29,7 +29,7 @@ async fn vault(answer: impl Fn(&Asked) -> Response + Clone + Send + Sync + 'stat
 }
 
 fn reader(peer: &Peer) -> VaultReader {
-    VaultReader::new(&VaultConfig::new(&peer.address, CLIENT), schema()).unwrap()
+    VaultReader::new(&peer.address, CLIENT, schema()).unwrap()
 }
 
 async fn read(body: impl Into<Bytes>) -> Result<Vec<SourceDocument>, HttpError> {
@@ -133,8 +133,7 @@ async fn v1_a_refusal_is_an_error_and_never_a_document() {
         );
         is_silent(&error);
     }
-    let nobody =
-        VaultReader::new(&VaultConfig::new("http://127.0.0.1:9", CLIENT), schema()).unwrap();
+    let nobody = VaultReader::new("http://127.0.0.1:9", CLIENT, schema()).unwrap();
     let error = nobody.read("secure-vault/records", None).await.unwrap_err();
     assert!(matches!(error, HttpError::Unreachable { .. }), "{error:?}");
 }
@@ -329,17 +328,17 @@ fn addresses_that_would_show_a_token_are_refused() {
         "",
         "http://127.0.0.1.evil.example",
     ] {
-        let error = VaultReader::new(&VaultConfig::new(address, CLIENT), schema()).unwrap_err();
+        let error = VaultReader::new(address, CLIENT, schema()).unwrap_err();
         assert!(matches!(error, HttpError::Settings(_)), "{address}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
     for client in ["", "a&scope=admin", "a b", &"a".repeat(100)] {
-        VaultReader::new(&VaultConfig::new("https://host", client), schema()).unwrap_err();
+        VaultReader::new("https://host", client, schema()).unwrap_err();
     }
     for address in
         ["https://host/t/acme", "http://localhost:1", "http://[::1]:1", "http://127.0.0.1"]
     {
-        VaultReader::new(&VaultConfig::new(address, CLIENT), schema()).unwrap();
+        VaultReader::new(address, CLIENT, schema()).unwrap();
     }
 }
 
