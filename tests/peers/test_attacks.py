@@ -1,6 +1,7 @@
 """What an attacker would try that no contract names: doubled names, probing, floods, logs."""
 
 import json
+import os
 import re
 import socket
 import sqlite3
@@ -160,6 +161,18 @@ def test_a_second_process_cannot_write_under_a_running_server(own_house, tmp_pat
     assert second.returncode == 1 and "another process" in second.stderr, second.stderr
 
 
+def test_a_document_cannot_steer_the_terminal_of_its_reader(own_house, token):
+    house = own_house
+    text = "The bassanelli note \x1b]52;c;cm0gLXJm\x07 says \x1b[2J nothing \x9b31m of \u202egnihtyna\u202c value."
+    house.store(house.pipeline, [document("steer", text, "sales", "Public")]).raise_for_status()
+    run = subprocess.run(
+        [BINARY, "--config", house.config, "ask", "--server", house.url, "What does the bassanelli note say?"],
+        cwd=house.directory, capture_output=True, text=True, check=True, env=os.environ | {"BAILIWICK_TOKEN": token("bob")},
+    )
+    assert "bassanelli" in run.stdout
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", run.stdout), ascii(run.stdout)
+
+
 # -- what a person can learn ---------------------------------------------------
 
 
@@ -182,6 +195,17 @@ def test_metrics_hold_no_names_and_do_not_grow_with_guesses(house, token):
     after = house.http.get("/metrics").text
     assert "guess" not in after.lower() and "bob" not in after and "eng-" not in after
     assert len(after.splitlines()) < len(before.splitlines()) + 40
+
+
+def test_no_other_page_may_read_or_frame_this_one(house, token):
+    for origin in ("null", "https://evil.example", house.url + ".evil.example"):
+        for method, path in (("OPTIONS", "/oauth/token"), ("OPTIONS", "/api/rag/query"), ("GET", "/api/me")):
+            asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+            answer = house.http.request(method, path, headers=asked | bearer(token("bob")))
+            assert not [name for name in answer.headers if name.startswith("access-control")], (origin, path)
+    page = house.http.get("/").headers
+    assert "frame-ancestors 'none'" in page["content-security-policy"]
+    assert "unsafe" not in page["content-security-policy"] and page["x-content-type-options"] == "nosniff"
 
 
 # -- floods --------------------------------------------------------------------

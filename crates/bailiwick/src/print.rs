@@ -9,12 +9,25 @@ use serde::Serialize;
 /// Prints a failure with its causes, and gives the exit code for it.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     // Nothing is left to do when even standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "error: {}", visible(&format!("{error:#}")));
     ExitCode::FAILURE
 }
 
-/// Prints a line. A closed pipe ends the program's work quietly, as with `head`.
+/// Prints text for people.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
+    write(&visible(&text.to_string()))
+}
+
+/// Documents and servers are strangers, and must neither steer the terminal nor turn the direction
+/// of reading (CVE-2021-42574).
+fn visible(text: &str) -> String {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.replace(|c| steers(c) || turns(c), "\u{fffd}")
+}
+
+/// A closed pipe ends the program's work quietly, as with `head`.
+fn write(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
@@ -23,5 +36,5 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
 
 /// Prints data as JSON.
 pub(crate) fn json(data: &impl Serialize) -> Result<()> {
-    line(serde_json::to_string_pretty(data)?)
+    write(&serde_json::to_string_pretty(data)?)
 }

@@ -42,5 +42,7 @@ fn in_words(record: &Value) -> String {
         &documents,
         field("detail"),
     ];
-    words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join("  ")
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    // A record is one line, whatever a name or a detail holds.
+    words.join("  ").replace(['\n', '\t'], " ")
 }

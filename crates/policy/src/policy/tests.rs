@@ -112,6 +112,29 @@ fn groups_overage_is_never_no_groups() {
 }
 
 #[test]
+fn a_name_is_taken_letter_by_letter_and_only_a_pointer_is_followed() {
+    let document = json!({"department": "hr", "clearance": 1, "groups": ["a"]});
+    let nested = json!({"x": {"y": ["a"]}, "https:": {"": {"x": ["a"]}}});
+    let rows = [
+        ("x.y", json!({"x.y": ["a"]}), true),
+        ("x.y", nested.clone(), false),
+        ("https://x", json!({"https://x": ["a"]}), true),
+        ("https://x", nested.clone(), false),
+        ("/x/y", nested, true),
+        ("/x/y", json!({"/x/y": ["a"], "x/y": ["a"], "x.y": ["a"]}), false),
+    ];
+    for (claim, claims, expected) in rows {
+        let rule = json!({"attribute": "groups", "op": "any", "claim": claim});
+        let policy = policy(json!({"rule": [rule]}));
+        assert_eq!(
+            allows(&policy, claims.clone(), document.clone()),
+            expected,
+            "{claim}: {claims}"
+        );
+    }
+}
+
+#[test]
 fn what_stands_inside_a_claim_that_is_referred_to_opens_nothing() {
     let rule = json!({"attribute": "groups", "op": "any", "claim": "/realm~1access/roles"});
     let policy = policy(json!({"rule": [rule]}));
