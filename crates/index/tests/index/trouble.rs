@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bailiwick_index::{
     DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options, Size,
@@ -48,6 +50,62 @@ async fn a_write_that_failed_half_way_leaves_no_trace_of_hidden_chunks() {
     }
     let theirs = people.member(&["theirs"], &index).await;
     assert_eq!(index.search(&query("pump", Mode::Hybrid, 5), &theirs).await.unwrap().hits.len(), 1);
+}
+
+/// While a document goes to and fro, a search between two changes sees one state and no trace of
+/// the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_search_between_two_changes_sees_no_trace_of_the_other_state() {
+    const CHANGING: u64 = 0;
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let texts = ["a pump and a valve", "a pump that leaks", "a valve"];
+    for (n, text) in texts.iter().enumerate() {
+        index.upsert(vec![document(&format!("d{n}"), "ours", &[text])]).await.unwrap();
+    }
+    let id = DocumentId::new("d1").unwrap();
+    let move_to = async |index: &EmbeddedIndex, team: &str| {
+        let label = schema().label(&metadata(team)).unwrap();
+        index.relabel(&id, metadata(team), label).await.unwrap().unwrap();
+    };
+    move_to(&index, "theirs").await;
+    let ours = people.member(&["ours"], &index).await;
+    let asked = query("pump", Mode::Hybrid, 5);
+    let hidden = seen(&index.search(&asked, &ours).await.unwrap());
+    move_to(&index, "ours").await;
+    let shown = seen(&index.search(&asked, &ours).await.unwrap());
+    assert_ne!(hidden, shown);
+
+    let state = Arc::new(AtomicU64::new(1));
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (index, ours, asked) = (index.clone(), Arc::clone(&ours), asked.clone());
+            let (state, hidden, shown) = (Arc::clone(&state), hidden.clone(), shown.clone());
+            tokio::spawn(async move {
+                let mut compared = 0;
+                while state.load(Ordering::SeqCst) != u64::MAX {
+                    let before = state.load(Ordering::SeqCst);
+                    let found = seen(&index.search(&asked, &ours).await.unwrap());
+                    if before != CHANGING && state.load(Ordering::SeqCst) == before {
+                        assert_eq!(found, if before % 2 == 0 { &*hidden } else { &*shown });
+                        compared += 1;
+                    }
+                }
+                compared
+            })
+        })
+        .collect();
+    for n in 2..30 {
+        state.store(CHANGING, Ordering::SeqCst);
+        move_to(&index, if n % 2 == 0 { "theirs" } else { "ours" }).await;
+        state.store(n, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    state.store(u64::MAX, Ordering::SeqCst);
+    for reader in readers {
+        assert!(reader.await.unwrap() > 0, "nothing was compared");
+    }
 }
 
 fn levels(names: &[&str]) -> Arc<Schema> {
