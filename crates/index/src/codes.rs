@@ -55,19 +55,50 @@ impl Codes {
     }
 
     /// Appends the bounds of every vector's inner product with the query.
+    ///
+    /// With a length that is known when this is compiled, a row takes a third of the time.
     pub(crate) fn bounds(&self, query: &CodedQuery, bounds: &mut Vec<Bounds>) {
-        let rows = self.bytes.chunks_exact(query.numbers.len().max(1)).zip(&self.factors);
+        match query.numbers.len() {
+            256 => self.bounds_of::<256>(query, bounds),
+            384 => self.bounds_of::<384>(query, bounds),
+            512 => self.bounds_of::<512>(query, bounds),
+            768 => self.bounds_of::<768>(query, bounds),
+            1024 => self.bounds_of::<1024>(query, bounds),
+            1536 => self.bounds_of::<1536>(query, bounds),
+            dimensions => {
+                let rows = self.bytes.chunks_exact(dimensions.max(1)).zip(&self.factors);
+                bounds.extend(rows.map(|(row, factors)| {
+                    factors.bounds(sum_of_products(row, &query.numbers), query)
+                }));
+            }
+        }
+    }
+
+    fn bounds_of<const DIMENSIONS: usize>(&self, query: &CodedQuery, bounds: &mut Vec<Bounds>) {
+        let start = bounds.len();
+        bounds.resize(start + self.factors.len(), Bounds { lower: 0.0, upper: 0.0 });
+        let (rows, _) = self.bytes.as_chunks::<DIMENSIONS>();
+        let numbers = query.numbers.first_chunk::<DIMENSIONS>();
+        let (Some(bounds), Some(numbers)) = (bounds.get_mut(start..), numbers) else { return };
+        // Only what is written out here is compiled for each instruction set.
         pulp::Arch::new().dispatch(|| {
-            bounds.extend(rows.map(|(code, factors)| {
-                let product = sum_of_products(code, &query.numbers) as f32;
-                let estimate = product * factors.scale * query.factors.scale;
-                // Cauchy-Schwarz on what either side leaves out.
-                let error = factors.residual * (query.factors.norm + query.factors.residual)
-                    + factors.norm * query.factors.residual;
-                let error = error + ROUNDING * (1.0 + factors.norm * query.factors.norm);
-                Bounds { lower: estimate - error, upper: estimate + error }
-            }));
+            for ((row, factors), bounds) in rows.iter().zip(&self.factors).zip(bounds) {
+                *bounds = factors.bounds(sum_of_products(row, numbers), query);
+            }
         });
+    }
+}
+
+impl Factors {
+    /// What an inner product can be whose codes have this product.
+    #[inline(always)]
+    fn bounds(self, product: i32, query: &CodedQuery) -> Bounds {
+        let estimate = product as f32 * self.scale * query.factors.scale;
+        // Cauchy-Schwarz on what either side leaves out.
+        let error = self.residual * (query.factors.norm + query.factors.residual)
+            + self.norm * query.factors.residual;
+        let error = error + ROUNDING * (1.0 + self.norm * query.factors.norm);
+        Bounds { lower: estimate - error, upper: estimate + error }
     }
 }
 
@@ -113,10 +144,12 @@ mod tests {
 
     fn vectors() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
         let number = prop_oneof![8 => -1.0_f32..1.0, 1 => Just(0.0), 1 => -100.0_f32..100.0];
-        (1_usize..300).prop_flat_map(move |dimensions| {
-            let vector = prop::collection::vec(number.clone(), dimensions);
-            (vector.clone(), vector)
-        })
+        prop_oneof![3 => 1_usize..300, 1 => Just(256), 1 => Just(384)].prop_flat_map(
+            move |dimensions| {
+                let vector = prop::collection::vec(number.clone(), dimensions);
+                (vector.clone(), vector)
+            },
+        )
     }
 
     proptest! {
