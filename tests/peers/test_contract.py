@@ -572,7 +572,8 @@ def test_a_document_is_searchable_when_its_200_arrives_then_changes_then_goes(ho
     house.store(house.pipeline, [document(id, "The xylophone audit is due.", "engineering", "Public")]).raise_for_status()
     assert documents_of(house.retrieve(token("bob"), "xylophone", mode="lexical")) == []
     assert documents_of(house.retrieve(token("alice"), "xylophone", mode="lexical")) == [id]
-    put_metadata(house, house.pipeline, id, {"department": "sales", "clearance_level": "Internal"}).raise_for_status()
+    as_member = {"metadata": {"department": "sales", "clearance_level": "Internal"}}
+    put_metadata(house, house.pipeline, id, as_member).raise_for_status()
 
     problem(put_metadata(house, house.pipeline, id, {"department": "sales"}), 422, "clearance_level")
     assert documents_of(house.retrieve(token("bob"), "xylophone", mode="lexical")) == [id]
@@ -641,6 +642,36 @@ def test_administration_is_for_administrators(house, token):
     for person in ("alice", "dave"):
         assert house.http.get("/api/admin/agents", headers=bearer(token(person))).status_code == 403
     assert house.http.get("/api/admin/agents", headers=bearer(house.pipeline)).status_code == 401
+
+
+def test_an_administrator_delegates_and_revokes_over_http(house, token):
+    admin = bearer(token("admin"))
+    made = house.http.post("/api/admin/agents", json={"name": "courier", "auth": "client-id"}, headers=admin)
+    assert made.status_code == 200, made.text
+    asked = {"client_id": made.json()["client_id"]}
+    assert house.http.get(TOKEN_PATH, params=asked).status_code == 404
+
+    permitted = {"permissions": ["read:records"], "ttl_seconds": 600}
+    house.http.post("/api/admin/delegations/courier", json=permitted, headers=admin).raise_for_status()
+    issued = house.http.get(TOKEN_PATH, params=asked)
+    assert issued.json()["permissions"] == ["read:records"] and issued.json()["ttl_seconds"] == 600
+    records = bearer(issued.json()["token"])
+    assert house.http.get("/secure-vault/records", headers=records).status_code == 200
+
+    house.http.delete("/api/admin/delegations/courier", headers=admin).raise_for_status()
+    assert house.http.get("/secure-vault/records", headers=records).status_code == 401
+    assert house.http.get(TOKEN_PATH, params=asked).status_code == 404
+    house.http.post("/api/admin/agents/courier/revoke", headers=admin).raise_for_status()
+    assert house.http.get(TOKEN_PATH, params=asked).status_code == 401
+
+    history = house.http.get("/api/admin/delegations/courier", headers=admin).json()
+    assert len(history) == 1 and history[0]["revoked_at"]
+    again = house.http.post("/api/admin/agents", json={"name": "courier", "auth": "client-id"}, headers=admin)
+    problem(again, 409, "courier")
+    problem(house.http.post("/api/admin/delegations/nobody", json=permitted, headers=admin), 404, "nobody")
+    events = house.http.get("/api/admin/audit", params={"n": 20}, headers=admin).json()
+    kinds = [event["kind"] for event in events]
+    assert {"agent_created", "delegated", "delegation_revoked", "agent_revoked"} <= set(kinds)
 
 
 def test_app_config_tells_the_web_app_where_to_sign_in(house, provider):

@@ -31,8 +31,29 @@ pub struct SourceDocument {
 
 /// A document's metadata, as it comes in a request by itself.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(transparent)]
-pub struct Metadata(#[serde(deserialize_with = "distinct")] pub Map<String, Value>);
+#[serde(from = "Given")]
+pub struct Metadata(pub Map<String, Value>);
+
+/// Metadata alone, or as it stands in a document: `{"metadata": {…}}`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "metadata is an object in which no name stands twice")]
+enum Given {
+    Member(Member),
+    Alone(Record),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Member {
+    metadata: Record,
+}
+
+impl From<Given> for Metadata {
+    fn from(given: Given) -> Self {
+        let (Given::Member(Member { metadata }) | Given::Alone(metadata)) = given;
+        Self(metadata.into_map())
+    }
+}
 
 /// A name that appears twice is an error: whoever checked the metadata before us may have seen the
 /// other value, and it may be the label.

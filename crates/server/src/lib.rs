@@ -106,7 +106,7 @@ fn small_bodies() -> OpenApiRouter<App> {
         .routes(routes!(oauth::agents_resource))
         .routes(routes!(oauth::people_resource))
         .routes(routes!(admin::agents, admin::create_agent))
-        .routes(routes!(admin::delegate, admin::revoke_delegation))
+        .routes(routes!(admin::delegations, admin::delegate, admin::revoke_delegation))
         .routes(routes!(admin::revoke_agent))
         .routes(routes!(admin::audit))
         .routes(routes!(admin::view_as))

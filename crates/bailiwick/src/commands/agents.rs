@@ -20,7 +20,8 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
         Agents::Create { name, auth, public_key } => {
             let auth = authentication(&auth, public_key.as_deref())?;
             let agent = authority.create_agent(&name, auth, &BY).await?;
-            if as_json { print::json(&created(&agent)) } else { welcome(&agent) }
+            // Scripts need the client id, so this is data with and without --json.
+            print::json(&created(&agent))
         }
         Agents::Delegate { name, allow, audience, ttl, expires } => {
             let request = DelegationRequest {
@@ -62,11 +63,6 @@ fn authentication(method: &str, public_key: Option<&Path>) -> Result<Authenticat
 
 fn created(Agent { name, client_id, spiffe_id, .. }: &Agent) -> Value {
     json!({ "name": name, "client_id": client_id, "spiffe_id": spiffe_id })
-}
-
-fn welcome(Agent { name, client_id, spiffe_id, .. }: &Agent) -> Result<()> {
-    print::line(format!("{name}  client id {client_id}  {spiffe_id}"))?;
-    print::line(format!("Next: bailiwick agents delegate {name} --allow PERMISSION[,PERMISSION]"))
 }
 
 fn in_words(agent: &Agent) -> String {

@@ -63,7 +63,7 @@ pub(crate) struct NewDelegation {
 }
 
 /// Delegates to an agent, in place of what was delegated before.
-#[utoipa::path(post, path = "/api/admin/agents/{name}/delegation", tag = "administrators",
+#[utoipa::path(post, path = "/api/admin/delegations/{name}", tag = "administrators",
     params(("name" = String, Path)), request_body = NewDelegation,
     responses((status = 200, body = Object), (status = 403, body = Problem)))]
 pub(crate) async fn delegate(
@@ -81,8 +81,20 @@ pub(crate) async fn delegate(
     app.authority.delegate(&name, request, &by).await.map(Json).map_err(failed)
 }
 
+/// Every delegation that an agent ever had, oldest first.
+#[utoipa::path(get, path = "/api/admin/delegations/{name}", tag = "administrators",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Vec<Object>), (status = 403, body = Problem)))]
+pub(crate) async fn delegations(
+    State(app): State<App>,
+    _: Admin,
+    Segment(name): Segment,
+) -> Result<Json<Vec<Delegation>>, Problem> {
+    app.authority.delegations(&name).await.map(Json).map_err(failed)
+}
+
 /// Takes back what is delegated to an agent.
-#[utoipa::path(delete, path = "/api/admin/agents/{name}/delegation", tag = "administrators",
+#[utoipa::path(delete, path = "/api/admin/delegations/{name}", tag = "administrators",
     params(("name" = String, Path)), responses((status = 200, body = Object), (status = 403, body = Problem)))]
 pub(crate) async fn revoke_delegation(
     State(app): State<App>,
