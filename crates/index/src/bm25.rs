@@ -17,8 +17,12 @@ use tantivy::tokenizer::{TextAnalyzer, TokenStream};
 use tantivy::{DocSet, InvertedIndexReader, SegmentReader, TERMINATED, Term};
 
 use crate::dense::{Blocks, Totals};
-use crate::lexical::{CHUNK, LABEL};
 use crate::rank::{Best, Ranked};
+
+/// The field of a chunk's row in the catalogue.
+pub(crate) const CHUNK: &str = "chunk";
+/// The field of its label.
+pub(crate) const LABEL: &str = "label";
 
 /// The saturation of repeated words, as tuned on SciFact.
 const K1: f32 = 0.9;

@@ -15,7 +15,7 @@ use tantivy::tokenizer::{
 };
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
-use crate::bm25::{Segment, View};
+use crate::bm25::{CHUNK, LABEL, Segment, View};
 
 /// The longest word in bytes; longer ones are data, not language.
 const LONGEST_WORD: usize = 64;
@@ -139,11 +139,6 @@ impl Lexical {
 
 /// The name under which Tantivy knows how we split text into words.
 const ANALYZER: &str = "english";
-
-/// The field of a chunk's row in the catalogue.
-pub(crate) const CHUNK: &str = "chunk";
-/// The field of its label.
-pub(crate) const LABEL: &str = "label";
 
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::label::{LabelId, LabelTable, TableId};
-use crate::policy::Revision;
+use crate::revision::Revision;
 
 /// The labels that one person may read, now. Only [`Policy::decide`](crate::Policy::decide) makes
 /// one, and [`Bailiwick::narrow`] makes it smaller.

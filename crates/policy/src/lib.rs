@@ -8,6 +8,7 @@ mod explain;
 mod label;
 mod narrow;
 mod policy;
+mod revision;
 mod rules;
 mod schema;
 mod value;

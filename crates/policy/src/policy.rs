@@ -11,30 +11,13 @@ use crate::bailiwick::Bailiwick;
 use crate::claim::ClaimValues;
 use crate::condition::Truth;
 use crate::label::{Column, LabelTable, Rows, TableId};
+use crate::revision::Revision;
 use crate::rules::{Absent, Expression, PolicyConfig, Rule, Rules, RulesError};
 use crate::schema::Schema;
 use crate::value::Held;
 
 /// How many decisions are remembered; one is 1.25 kB at 10,000 labels.
 const REMEMBERED: u64 = 10_000;
-
-/// Names what a policy was made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Revision(String);
-
-impl Revision {
-    fn of(config: &PolicyConfig, schema: &Schema) -> Self {
-        // The compiled schema has no serial form of its own; its Debug form is total and stable
-        // within a build, which is all that a cache key and an audit record need.
-        let source = format!("{}\n{schema:?}", serde_json::json!(config));
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, source.as_bytes());
-        Self(digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// Decides which labels a person may read. The default is deny.
 #[derive(Debug)]
@@ -68,7 +51,7 @@ impl Policy {
             return Err(PolicyError::UnknownEngine(config.engine.clone()));
         }
         let rules = Rules::compile(config, &schema)?;
-        let revision = Arc::new(Revision::of(config, &schema));
+        let revision = Arc::new(Revision::new(config, &schema));
         Ok(Self { schema, rules, revision, decisions: Cache::new(REMEMBERED) })
     }
 
