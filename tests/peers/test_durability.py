@@ -1,6 +1,8 @@
 """What was acknowledged survives a kill, what was not is wholly absent, and nothing keeps a token."""
 
 import random
+import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -106,6 +108,66 @@ def test_no_token_is_kept_anywhere(own_house, token):
     house.http.post("/oauth/token", data={"grant_type": "client_credentials", "client_assertion": alice})
     house.stop()
     assert house.token_leaks(alice, broken, house.pipeline) == []
+
+
+def test_a_backup_of_a_running_server_is_restored_whole(own_house, token, tmp_path):
+    house, backup = own_house, tmp_path / "backups" / "monday"
+    house.store(house.pipeline, [document("kept", "The sackbut score.", "engineering", "Public")]).raise_for_status()
+    house.command("backup", str(backup))
+    house.store(house.pipeline, [document("late", "The sackbut encore.", "engineering", "Public")]).raise_for_status()
+    for path in (backup, *backup.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+    head = house.command("audit", "verify")
+    house.stop()
+    before = contents(house.data)
+    refused = house.command("restore", str(backup), json_output=False, expect=1)
+    assert str(house.data) in refused.stderr and "not empty" in refused.stderr
+    assert contents(house.data) == before
+
+    shutil.rmtree(house.data)
+    restored = house.command("restore", str(backup))
+    assert restored["documents"] == 1 and 0 < restored["records"] < head["records"]
+    for path in (house.data, *house.data.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+    verified = house.command("audit", "verify")
+    assert (verified["records"], verified["head"]) == (restored["records"], restored["head"])
+    house.start()
+    for mode in ("lexical", "dense"):
+        assert documents_of(house.retrieve(token("alice"), "The sackbut score.", mode=mode)) == ["kept"]
+    (agent,) = house.command("agents", "list")
+    assert agent["name"] == "pipeline"
+    assert house.http.get("/secure-vault/records", headers=bearer(house.pipeline)).status_code == 200
+    house.store(house.pipeline, [document("new", "The sackbut rehearsal.", "engineering", "Public")]).raise_for_status()
+    house.command("audit", "verify", json_output=False)
+
+
+def test_backups_are_complete_or_refused(own_house, tmp_path):
+    house, taken = own_house, tmp_path / "taken"
+    taken.mkdir()
+    (taken / "photo.jpg").write_bytes(b"mine")
+    for folder in (taken, house.data / "inside"):
+        before = contents(folder)
+        run = house.command("backup", str(folder), json_output=False, expect=1)
+        assert str(folder) in run.stderr and contents(folder) == before
+    backup = tmp_path / "backup"
+    house.command("backup", str(backup))
+    house.stop()
+    shutil.rmtree(house.data)
+    run = house.command("backup", str(tmp_path / "of-nothing"), json_output=False, expect=1)
+    assert str(house.data) in run.stderr and not (tmp_path / "of-nothing").exists()
+
+    (backup / "backup.json").rename(tmp_path / "mark")
+    run = house.command("restore", str(backup), json_output=False, expect=1)
+    assert str(backup) in run.stderr and not house.data.exists()
+    (tmp_path / "mark").rename(backup / "backup.json")
+    with sqlite3.connect(backup / "audit.db") as trail:
+        trail.executescript("DROP TRIGGER audit_is_never_shortened; DELETE FROM audit WHERE seq = 2")
+    run = house.command("restore", str(backup), json_output=False, expect=1)
+    assert "audit record 2 is missing" in run.stderr, run.stderr
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_keys_and_data_are_for_their_owner_only(own_house):

@@ -144,6 +144,21 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// Copies the state of `from` at one moment into the new file `to`, also while others write.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+    let unwritable = |e| DatabaseError::file(to, e);
+    // SQLite fills an empty file, which keeps the mode that it has.
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(unwritable)?;
+    let name = to.to_str().ok_or_else(|| unwritable(ErrorKind::InvalidFilename.into()))?;
+    let wrong = |e| DatabaseError::sqlite(from, e);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(from, flags).map_err(wrong)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(wrong)?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(wrong)?;
+    file.sync_all().map_err(unwritable)
+}
+
 /// Whether `path` holds anything: a file cut to nothing counts as gone.
 pub(crate) fn has_content(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.len() > 0)

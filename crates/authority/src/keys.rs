@@ -228,6 +228,28 @@ fn thumbprint(pair: &RsaKeyPair) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
 }
 
+/// Copies the private keys of one directory into another, which is made.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+    database::private_directory(to)?;
+    let wrong = |e| DatabaseError::file(from, e);
+    for entry in fs::read_dir(from).map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        let (file, copy) = (entry.path(), to.join(entry.file_name()));
+        // Anything else is a key that another process is about to write.
+        if file.extension().is_none_or(|extension| extension != "pk8") {
+            continue;
+        }
+        match fs::read(&file).map(SecretSlice::from) {
+            Ok(private) => write_private(&copy, private.expose_secret())
+                .map_err(|e| DatabaseError::file(&copy, e))?,
+            // A rotation removes keys whose last token has expired.
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(DatabaseError::file(&file, e)),
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file that only its owner reads, whole or not at all, and onto the disk.
 fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension(format!("{}.part", Uuid::new_v4()));

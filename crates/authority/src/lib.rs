@@ -3,6 +3,7 @@
 mod agent;
 pub mod audit;
 mod authority;
+mod backup;
 mod clock;
 mod config;
 mod database;
@@ -20,6 +21,7 @@ pub use agent::{
 };
 pub use audit::{Audit, AuditError};
 pub use authority::{Administrator, Authority};
+pub use backup::back_up;
 pub use clock::Timestamp;
 pub use config::{AuthorityConfig, MAX_TOKEN_TTL_SECONDS};
 pub use database::DatabaseError;

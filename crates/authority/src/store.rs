@@ -108,11 +108,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the database. `keys` is the directory whose content shows that there was one.
     pub(crate) fn open(data_dir: &Path, keys: &Path) -> Result<Self, DatabaseError> {
-        let path = data_dir.join("authority.db");
-        let has_keys = std::fs::read_dir(keys).is_ok_and(|mut files| files.next().is_some());
-        if has_keys && !database::has_content(&path) {
-            return Err(DatabaseError::Missing { path, witness: keys.to_owned() });
-        }
+        let path = file(data_dir, keys)?;
         let connection = database::open(&path, &SHAPE)?;
         check(&connection, &path)?;
         Ok(Self { path, writer: Mutex::new(connection), readers: Mutex::default() })
@@ -147,6 +143,16 @@ impl Store {
         writing.transaction.commit().map_err(wrong)?;
         Ok(result)
     }
+}
+
+/// The database of `data_dir`, which must be there when there are `keys`.
+pub(crate) fn file(data_dir: &Path, keys: &Path) -> Result<PathBuf, DatabaseError> {
+    let path = data_dir.join("authority.db");
+    let has_keys = std::fs::read_dir(keys).is_ok_and(|mut files| files.next().is_some());
+    if has_keys && !database::has_content(&path) {
+        return Err(DatabaseError::Missing { path, witness: keys.to_owned() });
+    }
+    Ok(path)
 }
 
 /// A page that was damaged shows now, not in the middle of a decision.

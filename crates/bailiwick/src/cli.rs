@@ -63,6 +63,10 @@ pub(crate) enum Command {
     /// Check the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Copy everything that is kept into a folder, also while a server runs.
+    Backup(Backup),
+    /// Bring back what `backup` copied, into an empty data directory.
+    Restore(Restore),
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +241,29 @@ pub(crate) enum Config {
     /// Read the configuration and everything that it names, and start nothing.
     #[command(after_help = "Example:\n  bailiwick --config acme.toml config check")]
     Check,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  bailiwick --config acme.toml backup /backups/2026-11-21
+
+Documents, agents, delegations, signing keys and the audit trail are copied; the configuration is
+not. Whoever holds the folder can sign tokens and read every document: keep it as safe as the
+original.")]
+pub(crate) struct Backup {
+    /// A folder that does not exist, or is empty.
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  bailiwick --config acme.toml restore /backups/2026-11-21
+
+Stop the server first. The audit trail is verified. Agents, tokens and documents that were revoked
+or removed after the backup are back: revoke and remove them again before you start the server.")]
+pub(crate) struct Restore {
+    /// A folder that `bailiwick backup` made.
+    pub(crate) folder: PathBuf,
 }
 
 /// Sends the log to standard error.

@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use aws_lc_rs::digest::{SHA256, digest};
 
+/// Where the manifests are in the data directory.
+pub(crate) const FOLDER: &str = "ingested";
+/// The extension of a manifest that is being written.
+pub(crate) const UNFINISHED: &str = "new";
+
 /// The ids that the last run over the same paths brought.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -25,7 +30,7 @@ impl Manifest {
         let name = digest(&SHA256, named.join("\n").as_bytes());
         let name: String =
             name.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let file = data_dir.join("ingested").join(format!("{name}.json"));
+        let file = data_dir.join(FOLDER).join(format!("{name}.json"));
         let ids = match fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text)
                 .with_context(|| format!("{} is damaged; remove it", file.display()))?,
@@ -47,7 +52,7 @@ impl Manifest {
         }
         let folder = self.file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let unfinished = self.file.with_extension("new");
+        let unfinished = self.file.with_extension(UNFINISHED);
         fs::write(&unfinished, serde_json::to_vec(&ids)?)?;
         Ok(fs::rename(unfinished, &self.file)?)
     }

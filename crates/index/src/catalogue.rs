@@ -17,6 +17,10 @@ use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
 const LAYOUT: i64 = 1;
+/// The file of the truth in the index's folder, and the folder of the words beside it.
+pub(crate) const DATABASE: &str = "index.db";
+pub(crate) const DERIVED: &str = "lexical";
+
 const BUSY: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
@@ -94,12 +98,7 @@ pub(crate) struct Passage {
 impl Catalogue {
     /// Opens the database, making it when neither it nor `derived` exists.
     pub(crate) fn open(path: &Path, derived: &Path) -> Result<(Self, Writer), IndexError> {
-        let is_new = !path.exists();
-        if is_new && derived.exists() {
-            let problem = "the file is missing, although the index was here; restore it from a \
-                           backup, or empty the folder to start anew";
-            return Err(unusable(path, problem));
-        }
+        let is_new = !exists(path, derived)?;
         let connection =
             Connection::open(path).map_err(|error| unusable(path, &error.to_string()))?;
         prepare(&connection, is_new).map_err(|error| {
@@ -127,23 +126,35 @@ impl Catalogue {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.reader()?,
+            None => reader(&self.path)?,
         };
         let result = work(&connection);
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result
     }
-
-    fn reader(&self) -> Result<Connection, IndexError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
-        Ok(connection)
-    }
 }
 
-fn unusable(path: &Path, problem: &str) -> IndexError {
+/// Whether there is a database, which there must be when `derived` exists.
+pub(crate) fn exists(path: &Path, derived: &Path) -> Result<bool, IndexError> {
+    let there = path.exists();
+    if !there && derived.exists() {
+        let problem = "the file is missing, although the index was here; restore it from a \
+                       backup, or empty the folder to start anew";
+        return Err(unusable(path, problem));
+    }
+    Ok(there)
+}
+
+/// A connection that cannot write.
+pub(crate) fn reader(path: &Path) -> Result<Connection, IndexError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+    Ok(connection)
+}
+
+pub(crate) fn unusable(path: &Path, problem: &str) -> IndexError {
     IndexError::Unusable { path: path.display().to_string(), problem: problem.to_owned() }
 }
 

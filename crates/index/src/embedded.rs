@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::bm25::View;
-use crate::catalogue::{self, Catalogue, Writer};
+use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, Writer};
 use crate::change::{Change, Committed};
 use crate::dense::Blocks;
 use crate::lexical::Lexical;
@@ -76,8 +76,8 @@ impl EmbeddedIndex {
     pub fn open(options: Options) -> Result<Self, IndexError> {
         DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let lock = lock(&options.folder)?;
-        let derived = options.folder.join("lexical");
-        let (catalogue, mut writer) = Catalogue::open(&options.folder.join("index.db"), &derived)?;
+        let derived = options.folder.join(DERIVED);
+        let (catalogue, mut writer) = Catalogue::open(&options.folder.join(DATABASE), &derived)?;
         claim_vectors(&writer.0, &options, catalogue.path())?;
         follow::schema(&mut writer.0, &options.schema)?;
 

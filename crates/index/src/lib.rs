@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod bm25;
 mod catalogue;
 mod change;
@@ -17,6 +18,7 @@ use bailiwick_policy::{Bailiwick, Label, LabelTable};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
 pub use types::{
     ChunkId, Document, DocumentId, Hit, Hits, Mode, NewChunk, NewDocument, Query, Receipt, Size,

@@ -119,11 +119,7 @@ impl Audit {
     /// The file is corrupt, of a newer release, unusable, or gone although an authority is there.
     pub fn open(data_dir: &Path) -> Result<Self, AuditError> {
         database::private_directory(data_dir)?;
-        let path = data_dir.join("audit.db");
-        let witness = data_dir.join("authority.db");
-        if database::has_content(&witness) && !database::has_content(&path) {
-            return Err(DatabaseError::Missing { path, witness }.into());
-        }
+        let path = file(data_dir)?;
         let connection = database::open(&path, &SHAPE)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         writer::start(path.clone(), connection, jobs)?;
@@ -222,6 +218,16 @@ impl Audit {
         connection.pragma_update(None, "query_only", true).map_err(wrong)?;
         Ok(connection)
     }
+}
+
+/// The trail of `data_dir`, which must be there when there is an authority.
+pub(crate) fn file(data_dir: &Path) -> Result<PathBuf, DatabaseError> {
+    let path = data_dir.join("audit.db");
+    let witness = data_dir.join("authority.db");
+    if database::has_content(&witness) && !database::has_content(&path) {
+        return Err(DatabaseError::Missing { path, witness });
+    }
+    Ok(path)
 }
 
 /// A stored record.

@@ -3,6 +3,7 @@
 mod agents;
 mod ask;
 mod audit;
+mod backup;
 mod config_check;
 mod demo;
 mod ingest;
@@ -11,7 +12,7 @@ mod serve;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Backup, Cli, Command, Restore};
 use crate::config::Config;
 
 pub(crate) async fn run(cli: Cli) -> Result<()> {
@@ -34,6 +35,8 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Keys(_) => agents::rotate_keys(&config()?, json).await,
         Command::Audit(command) => audit::run(command, &config()?, json).await,
         Command::Policy(command) => policy::run(command, &config()?, json),
+        Command::Backup(Backup { folder }) => backup::back_up(&folder, &config()?, json),
+        Command::Restore(Restore { folder }) => backup::restore(&folder, &config()?, json),
         Command::Config(_) => config_check::run(&config()?, &path),
     }
 }
