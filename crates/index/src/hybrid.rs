@@ -1,5 +1,7 @@
 //! One ranking of two.
 
+use std::collections::hash_map::Entry;
+
 use ahash::AHashMap;
 
 use bailiwick_policy::Bailiwick;
@@ -29,9 +31,11 @@ pub(crate) fn combine<'a>(
         candidates.insert(ranked.row, Candidate { dense, lexical: 0.0, ranked });
     }
     for ranked in scored.best(blocks, most) {
-        let row = ranked.row;
-        if let Some(dense) = blocks.score(ranked.label, row, &query.vector) {
-            candidates.entry(row).or_insert(Candidate { dense, lexical: 0.0, ranked });
+        // What the dense list holds too has its inner product already.
+        if let Entry::Vacant(place) = candidates.entry(ranked.row)
+            && let Some(dense) = blocks.score(ranked.label, ranked.row, &query.vector)
+        {
+            place.insert(Candidate { dense, lexical: 0.0, ranked });
         }
     }
     for (row, _, lexical) in scored.iter() {

@@ -70,7 +70,7 @@ pub fn router(app: App) -> Router {
     let tokens = TokenApp { app: app.clone(), attempts: Arc::new(FailedAttempts::new()) };
     let documented = OpenApiRouter::<()>::with_openapi(Api::openapi())
         .merge(
-            people_and_agents()
+            large_bodies()
                 .layer(DefaultBodyLimit::max(limits.documents_bytes))
                 .with_state(app.clone()),
         )
@@ -89,7 +89,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(request_id::identify))
 }
 
-fn people_and_agents() -> OpenApiRouter<App> {
+fn large_bodies() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(documents::write))
         .routes(routes!(documents::read, documents::remove))
