@@ -81,6 +81,7 @@ fn settings(config: &Config) -> Settings {
         issuer: config.identity.issuer.clone(),
         client_id: config.app.client_id.clone(),
         scopes: config.app.scopes.clone(),
+        web_folder: config.app.folder.clone(),
         admin: admin.map(|admin| (ClaimPath::new(&admin.claim), admin.value.clone())),
         limits: config.limits,
     }

@@ -78,6 +78,9 @@ pub(crate) struct Demo {
     /// The company's folder.
     #[arg(long, default_value = "examples/acme")]
     pub(crate) company: PathBuf,
+    /// Serve the web app from this folder, such as web/dist, and not as it is built in.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) web: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

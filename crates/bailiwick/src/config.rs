@@ -80,11 +80,17 @@ pub(crate) struct AppTable {
     pub(crate) client_id: String,
     /// Default: `openid`, `profile`.
     pub(crate) scopes: Vec<String>,
+    /// The web app is served from this folder and not as it is built in. Default: none.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Default for AppTable {
     fn default() -> Self {
-        Self { client_id: "bailiwick-app".into(), scopes: vec!["openid".into(), "profile".into()] }
+        Self {
+            client_id: "bailiwick-app".into(),
+            scopes: vec!["openid".into(), "profile".into()],
+            folder: None,
+        }
     }
 }
 

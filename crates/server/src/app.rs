@@ -1,5 +1,6 @@
 //! What every route can reach.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bailiwick_answer::Answerer;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::attempts::FailedAttempts;
+use crate::web::Web;
 
 /// The parts that the server is made of, shared by all requests.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ struct Shared {
     parts: Parts,
     /// Taken only once a request is read and its caller known, so that slow ones keep nobody out.
     searches: Semaphore,
+    web: Web,
 }
 
 /// Everything that [`App`] holds. Each part is the only way to make the next one's input.
@@ -63,6 +66,8 @@ pub struct Settings {
     pub client_id: String,
     /// What the web app asks for at sign-in.
     pub scopes: Vec<String>,
+    /// The web app is served from here and not as it was embedded, while somebody works on it.
+    pub web_folder: Option<PathBuf>,
     /// The claim that makes an administrator, and its value.
     pub admin: Option<(ClaimPath, String)>,
     /// What a request may ask for.
@@ -99,7 +104,13 @@ impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let searches = Semaphore::new(parts.settings.limits.concurrency);
-        Self(Arc::new(Shared { parts, searches }))
+        let web = Web::new(&parts.settings.issuer, parts.settings.web_folder.clone());
+        Self(Arc::new(Shared { parts, searches, web }))
+    }
+
+    /// The web app's files.
+    pub(crate) fn web(&self) -> &Web {
+        &self.0.web
     }
 
     /// Waits for a turn to search; it is over when the result is dropped.

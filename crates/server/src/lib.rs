@@ -9,6 +9,7 @@ mod oauth_answer;
 mod problem;
 mod request_id;
 mod routes;
+mod web;
 
 use std::any::Any;
 use std::future::Future;
@@ -74,19 +75,25 @@ pub fn router(app: App) -> Router {
                 .layer(DefaultBodyLimit::max(limits.documents_bytes))
                 .with_state(app.clone()),
         )
-        .merge(small_bodies().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(app))
+        .merge(small_bodies().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(app.clone()))
         .merge(with_failed_attempts().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(tokens));
     let (router, description) = documented.split_for_parts();
     router
         .route("/openapi.json", get(async || Json(description)))
-        .route("/", get(pages::index))
-        .route("/page.css", get(pages::stylesheet))
-        .fallback(async || Problem::not_found())
+        .merge(web_app().with_state(app))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn(harden))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST_BODY))
         .layer(from_fn(request_id::identify))
+}
+
+/// Addresses within the app are answered with its page, which reads the address itself.
+fn web_app() -> Router<App> {
+    ["/", "/callback", "/c/{id}", "/admin", "/admin/{*view}"]
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, get(pages::index)))
+        .fallback(pages::file)
 }
 
 fn large_bodies() -> OpenApiRouter<App> {

@@ -32,6 +32,7 @@ pub(crate) async fn run(options: Demo) -> Result<()> {
         .context("start the demo in the project's folder, or name a company with --company")?;
     let provider = identity_provider(&config, company, provider_port, &origin).await?;
     place(&mut config, folder.path(), &origin, provider.issuer(), port)?;
+    config.app.folder = options.web.or(config.app.folder);
 
     let app = assemble::app(&config)?;
     let client_id = delegate(&config).await?;

@@ -1,20 +1,45 @@
-//! The page at `/`, until the web app takes its place.
+//! The web app, and the page that stands in for it when it was not built.
 
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
+
+use crate::app::App;
+use crate::problem::Problem;
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
+const STYLESHEET: &str = "/page.css";
 
-/// Says what this is and how to ask.
-pub(crate) async fn index() -> Response {
-    let headers: [(HeaderName, HeaderValue); 1] =
-        [(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))];
-    (headers, Html(include_str!("../page/index.html"))).into_response()
+/// The web app's page, or what is missing for it.
+pub(crate) async fn index(State(app): State<App>, asked: HeaderMap) -> Response {
+    app.web().index(&asked).unwrap_or_else(missing)
 }
 
-/// The page's looks.
-pub(crate) async fn stylesheet() -> Response {
+/// The web app's other files; everything else is not here.
+pub(crate) async fn file(
+    State(app): State<App>,
+    method: Method,
+    address: Uri,
+    asked: HeaderMap,
+) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return Problem::not_found().into_response();
+    }
+    if address.path() == STYLESHEET {
+        return stylesheet();
+    }
+    let path = address.path().trim_start_matches('/');
+    app.web().file(path, &asked).unwrap_or_else(|| Problem::not_found().into_response())
+}
+
+fn missing() -> Response {
+    let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let fresh = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    ([policy, fresh], Html(include_str!("../page/index.html"))).into_response()
+}
+
+fn stylesheet() -> Response {
     let kind = HeaderValue::from_static("text/css; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], include_str!("../page/page.css")).into_response()
 }

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::request_id::RequestId;
 
 /// Reads a protected collection.
-#[utoipa::path(get, path = "/secure-vault/{path}", tag = "agents", params(("path" = String, Path)),
+#[utoipa::path(get, operation_id = "read_record", path = "/secure-vault/{path}", tag = "agents", params(("path" = String, Path)),
     responses((status = 200, body = Object), (status = 403, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,

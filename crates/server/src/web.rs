@@ -1,0 +1,149 @@
+//! The web app's files: embedded by the build, or read from a folder while somebody works on them.
+
+use std::path::PathBuf;
+
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+/// What `npm run build` wrote; nothing if it did not run before the build.
+#[derive(RustEmbed)]
+#[folder = "../../web/dist"]
+struct Built;
+
+/// The page of the app; all of its addresses are answered with it.
+const INDEX: &str = "index.html";
+/// Runs in a frame of the app, for the session's silent renewal.
+const SILENT: &str = "silent-callback.html";
+
+/// Where the files are, and what the browser may do with them.
+#[derive(Debug)]
+pub(crate) struct Web {
+    folder: Option<PathBuf>,
+    policy: HeaderValue,
+    framed_policy: HeaderValue,
+}
+
+impl Web {
+    /// `issuer` signs people in, so the page may talk to its origin. Files come from `folder`, if
+    /// one is given.
+    pub(crate) fn new(issuer: &str, folder: Option<PathBuf>) -> Self {
+        let provider = origin(issuer).unwrap_or_default();
+        let policy = |ancestors: &str| {
+            let text = format!(
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                 manifest-src 'self'; worker-src 'self'; connect-src 'self' {provider}; \
+                 frame-src 'self' {provider}; base-uri 'none'; form-action 'none'; \
+                 frame-ancestors {ancestors}; require-trusted-types-for 'script'; \
+                 trusted-types bailiwick-worker bailiwick-chunks"
+            );
+            HeaderValue::try_from(text)
+                .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
+        };
+        Self { folder, policy: policy("'none'"), framed_policy: policy("'self'") }
+    }
+
+    /// The app's page, unless the app was not built.
+    pub(crate) fn index(&self, asked: &HeaderMap) -> Option<Response> {
+        self.file(INDEX, asked)
+    }
+
+    /// A file of the app, by its path without a slash at the start.
+    pub(crate) fn file(&self, path: &str, asked: &HeaderMap) -> Option<Response> {
+        let (file, encoding) = self.smallest(path, asked)?;
+        let etag = format!("\"{}\"", hex(&file.metadata.sha256_hash()));
+        let current =
+            asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+        let mut response = if current {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            file.data.into_response()
+        };
+        let headers = response.headers_mut();
+        if let Ok(etag) = HeaderValue::try_from(etag) {
+            headers.insert(ETAG, etag);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind(path)));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(freshness(path)));
+        let policy = if path == SILENT { &self.framed_policy } else { &self.policy };
+        headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
+        if let Some(encoding) = encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        Some(response)
+    }
+
+    /// The file as the build compressed it, if the browser can read that.
+    fn smallest(
+        &self,
+        path: &str,
+        asked: &HeaderMap,
+    ) -> Option<(EmbeddedFile, Option<&'static str>)> {
+        if path.ends_with(".br") || path.ends_with(".gz") {
+            return None;
+        }
+        for (suffix, encoding) in [("br", "br"), ("gz", "gzip")] {
+            if accepts(asked, encoding)
+                && let Some(file) = self.read(&format!("{path}.{suffix}"))
+            {
+                return Some((file, Some(encoding)));
+            }
+        }
+        self.read(path).map(|file| (file, None))
+    }
+
+    fn read(&self, path: &str) -> Option<EmbeddedFile> {
+        // What begins with a dot is not part of the app, and could lead out of the folder.
+        if path.split('/').any(|part| part.is_empty() || part.starts_with('.')) {
+            return None;
+        }
+        match &self.folder {
+            None => Built::get(path),
+            Some(folder) => rust_embed::utils::read_file_from_fs(&folder.join(path)).ok(),
+        }
+    }
+}
+
+/// Hashed names never change their content; everything else is asked for again each time.
+fn freshness(path: &str) -> &'static str {
+    if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" }
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("webmanifest") => "application/manifest+json",
+        Some("map" | "json") => "application/json",
+        Some("txt") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Whether `Accept-Encoding` names the encoding and does not weigh it with zero.
+fn accepts(asked: &HeaderMap, encoding: &str) -> bool {
+    let lines = asked.get_all(ACCEPT_ENCODING).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+        let refused = weight.trim().trim_start_matches("q=").parse::<f32>() == Ok(0.0);
+        name.trim().eq_ignore_ascii_case(encoding) && !refused
+    })
+}
+
+/// Scheme, host and port of a URL, as a Content Security Policy names them.
+fn origin(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    Some(url.origin().ascii_serialization())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,278 @@
+// Who is signed in. The page owns the session and keeps it in memory; nothing of it is stored.
+
+import { signal } from '@preact/signals';
+import { ErrorResponse, InMemoryWebStorage, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts';
+
+import { problem } from '../api/problem';
+import { clearWorker, controller, giveToken, listen } from './link';
+import type { Token } from './protocol';
+import { NotRenewed, Renewal } from './renewal';
+
+/** Whether somebody is signed in, and who. */
+export type Session =
+  | { readonly state: 'starting' }
+  | { readonly state: 'signed-out'; readonly why: string | null }
+  | { readonly state: 'signed-in'; readonly person: Person; readonly ended: boolean };
+
+/** Who is signed in. */
+export interface Person {
+  readonly sub: string;
+  /** For people to read: name, address or `sub`, whichever the provider tells. */
+  readonly name: string;
+}
+
+/** Where sign-ins come back to, and what they carry along. */
+interface Carried {
+  readonly returnTo: string;
+  /** A question that was not sent yet. */
+  readonly draft: string;
+}
+
+/** Who is signed in, now. */
+export const session = signal<Session>({ state: 'starting' });
+/** When the token ends, in Unix seconds. */
+export const expires = signal<number | null>(null);
+/** A question that survived the way to the provider and back. */
+export const carriedDraft = signal('');
+
+const UNREACHABLE = 'The sign-in service cannot be reached. Check your connection and try again.';
+const REFUSED = 'The sign-in service did not sign you in. Try again, or ask an administrator.';
+const NO_SERVER = 'The server cannot be reached. Check your connection and try again.';
+const ELSEWHERE = 'You signed out in another tab.';
+const SOMEBODY_ELSE = 'Somebody else signed in in another tab.';
+
+type News = { readonly signedOut: true } | { readonly signedIn: string };
+
+const tabs = new BroadcastChannel('bailiwick-session');
+let manager: UserManager | null = null;
+const leaving: (() => Promise<void> | void)[] = [];
+
+const renewal = new Renewal(
+  async () => tokenOf(await renewSilently()),
+  (token) => {
+    expires.value = token.exp;
+    setEnded(false);
+    void giveToken(token);
+  },
+  () => setEnded(true),
+);
+
+/** Called when a person signs out, to forget what is hers. */
+export function whenLeaving(forget: () => Promise<void> | void): void {
+  leaving.push(forget);
+}
+
+/** Finds out who is signed in. Shows a sign-in button if that takes the person's help. */
+export async function start(): Promise<void> {
+  listen({
+    TOKEN_REQUEST: ({ force }) => renewal.token(force),
+    AUTH_REQUIRED: () => {
+      setEnded(true);
+      return null;
+    },
+  });
+  tabs.onmessage = ({ data }: MessageEvent<News>) => void heard(data);
+  try {
+    manager = await configured();
+  } catch {
+    session.value = { state: 'signed-out', why: NO_SERVER };
+    return;
+  }
+  try {
+    await (location.pathname === '/callback' ? comeBack(manager) : signInSilently(manager));
+  } catch (error) {
+    session.value = { state: 'signed-out', why: sentence(error) };
+  }
+}
+
+async function configured(): Promise<UserManager> {
+  const response = await fetch('/app-config.json');
+  if (!response.ok) throw new Error('no configuration');
+  const config = (await response.json()) as { issuer: string; client_id: string; scopes: string[] };
+  return new UserManager({
+    authority: config.issuer,
+    client_id: config.client_id,
+    scope: config.scopes.join(' '),
+    redirect_uri: `${location.origin}/callback`,
+    silent_redirect_uri: `${location.origin}/silent-callback.html`,
+    popup_redirect_uri: `${location.origin}/callback`,
+    post_logout_redirect_uri: `${location.origin}/`,
+    userStore: new WebStorageStateStore({ store: new InMemoryWebStorage() }),
+    // Holds `state` and the PKCE verifier while the person is at the provider, and nothing after.
+    stateStore: new WebStorageStateStore({ store: sessionStorage }),
+    automaticSilentRenew: false,
+    monitorSession: false,
+    revokeTokensOnSignout: true,
+    maxSilentRenewTimeoutRetries: 3,
+    requestTimeoutInSeconds: 10,
+  });
+}
+
+async function comeBack(manager: UserManager): Promise<void> {
+  if (opener) {
+    await manager.signinPopupCallback();
+    return;
+  }
+  let user: User;
+  try {
+    user = await manager.signinRedirectCallback();
+  } catch (error) {
+    history.replaceState(null, '', '/');
+    if (isLoginRequired(error)) {
+      session.value = { state: 'signed-out', why: null };
+      return;
+    }
+    throw error;
+  }
+  const carried = user.state as Carried | undefined;
+  history.replaceState(null, '', carried?.returnTo ?? '/');
+  dispatchEvent(new PopStateEvent('popstate'));
+  carriedDraft.value = carried?.draft ?? '';
+  signedIn(user);
+}
+
+async function signInSilently(manager: UserManager): Promise<void> {
+  try {
+    const user = await manager.signinSilent();
+    if (user) signedIn(user);
+    else session.value = { state: 'signed-out', why: null };
+  } catch (error) {
+    if (!isLoginRequired(error)) throw error;
+    // A frame of another site may be kept from its own cookies; the whole page is not. Tried only
+    // after a reload, so that a first visit does not wander to the provider and back.
+    const navigation = performance.getEntriesByType('navigation')[0] as PerformanceNavigationTiming | undefined;
+    const elsewhere = new URL(manager.settings.authority).hostname !== location.hostname;
+    if (elsewhere && navigation?.type === 'reload') await manager.signinRedirect({ prompt: 'none', state: carry('') });
+    else session.value = { state: 'signed-out', why: null };
+  }
+}
+
+function signedIn(user: User): void {
+  const { sub, name, email } = user.profile;
+  const before = session.peek();
+  const other = before.state === 'signed-in' && before.person.sub !== sub;
+  if (other) void forget();
+  const token = tokenOf(user);
+  renewal.begin(token);
+  expires.value = token.exp;
+  session.value = { state: 'signed-in', person: { sub, name: name ?? email ?? sub }, ended: false };
+  void giveToken(token);
+  tabs.postMessage({ signedIn: sub } satisfies News);
+}
+
+/** Takes the person to the provider, and back to where she was. */
+export async function signIn(draft = ''): Promise<void> {
+  try {
+    manager ??= await configured();
+  } catch {
+    session.value = { state: 'signed-out', why: NO_SERVER };
+    return;
+  }
+  try {
+    await manager.signinRedirect({ state: carry(draft) });
+  } catch (error) {
+    session.value = { state: 'signed-out', why: sentence(error) };
+  }
+}
+
+/** Signs the same person in again beside the page, so that nothing on it is lost. Resolves to whether that worked. */
+export async function signInAgain(draft: string): Promise<boolean> {
+  if (!manager) return false;
+  try {
+    const user = await manager.signinSilent().catch((error: unknown) => {
+      if (!isLoginRequired(error) && !(error instanceof ErrorResponse)) throw error;
+      return manager?.signinPopup() ?? null;
+    });
+    if (!user) return false;
+    signedIn(user);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && /popup/i.test(error.message)) await signIn(draft);
+    return false;
+  }
+}
+
+/** Ends the session everywhere: here, in the other tabs, in the worker and at the provider. */
+export async function signOut(): Promise<void> {
+  renewal.end();
+  tabs.postMessage({ signedOut: true } satisfies News);
+  await forget();
+  session.value = { state: 'signed-out', why: null };
+  try {
+    await manager?.signoutRedirect();
+  } catch {
+    // The provider does not answer or cannot sign out; here the session is over all the same.
+    await manager?.removeUser();
+  }
+}
+
+async function heard(news: News): Promise<void> {
+  const now = session.peek();
+  if (now.state !== 'signed-in') return;
+  if ('signedIn' in news && news.signedIn === now.person.sub) return;
+  renewal.end();
+  await manager?.removeUser();
+  session.value = { state: 'signed-out', why: 'signedOut' in news ? ELSEWHERE : SOMEBODY_ELSE };
+  await Promise.allSettled(leaving.map((forget) => forget()));
+}
+
+async function forget(): Promise<void> {
+  expires.value = null;
+  await Promise.allSettled([clearWorker(), ...leaving.map((forget) => forget())]);
+}
+
+/** Sends a request of the signed-in person. The worker attaches the token, or the page if there is none. */
+export async function authorized(request: Request): Promise<Response> {
+  if (session.peek().state !== 'signed-in') throw problem('signed-out', 401);
+  const response = (await controller()) ? await fetch(request) : await attach(request);
+  if (response.status === 401) setEnded(true);
+  return response;
+}
+
+/** What the worker would do, where there is no worker, such as after a forced reload. */
+async function attach(request: Request): Promise<Response> {
+  const again = request.clone();
+  const response = await fetch(withToken(request, await renewal.token().catch(() => null)));
+  if (response.status !== 401) return response;
+  const fresh = await renewal.token(true).catch(() => null);
+  return fresh ? fetch(withToken(again, fresh)) : response;
+}
+
+function withToken(request: Request, token: Token | null): Request {
+  if (token) request.headers.set('authorization', `Bearer ${token.token}`);
+  return request;
+}
+
+async function renewSilently(): Promise<User> {
+  try {
+    const user = await manager?.signinSilent();
+    if (!user) throw new NotRenewed(true);
+    const now = session.peek();
+    if (now.state === 'signed-in' && user.profile.sub !== now.person.sub) throw new NotRenewed(true);
+    return user;
+  } catch (error) {
+    throw error instanceof NotRenewed ? error : new NotRenewed(error instanceof ErrorResponse);
+  }
+}
+
+function tokenOf(user: User): Token {
+  return { token: user.access_token, sub: user.profile.sub, exp: user.expires_at ?? 0 };
+}
+
+function setEnded(ended: boolean): void {
+  const now = session.peek();
+  if (now.state === 'signed-in' && now.ended !== ended) session.value = { ...now, ended };
+}
+
+function carry(draft: string): Carried {
+  return { returnTo: location.pathname === '/callback' ? '/' : location.pathname, draft };
+}
+
+function isLoginRequired(error: unknown): boolean {
+  const refusals = ['login_required', 'interaction_required', 'consent_required', 'account_selection_required'];
+  return error instanceof ErrorResponse && refusals.includes(error.error ?? '');
+}
+
+function sentence(error: unknown): string {
+  return error instanceof ErrorResponse ? REFUSED : UNREACHABLE;
+}

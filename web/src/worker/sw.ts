@@ -1,0 +1,90 @@
+// The service worker: keeps the app's files for being offline, attaches the token to calls, and
+// keeps questions that could not be sent.
+
+import { Queue } from 'workbox-background-sync';
+import { createHandlerBoundToURL, precacheAndRoute, cleanupOutdatedCaches } from 'workbox-precaching';
+import { NavigationRoute, registerRoute } from 'workbox-routing';
+
+import { answer, tell, type Handlers, type ToWorker } from '../session/protocol';
+import { isCall, sendAs } from './attach';
+import { Keeper } from './keeper';
+import { Questions, RETENTION } from './questions';
+
+declare const self: ServiceWorkerGlobalScope & {
+  __WB_MANIFEST: (string | { url: string; revision: string | null })[];
+};
+
+precacheAndRoute(self.__WB_MANIFEST);
+cleanupOutdatedCaches();
+registerRoute(
+  new NavigationRoute(createHandlerBoundToURL('/index.html'), {
+    denylist: [/^\/api\//, /^\/silent-callback\.html/, /^\/(openapi|app-config)\.json/, /^\/(healthz|readyz|metrics)$/],
+  }),
+);
+
+const keeper = new Keeper(async (client, force) => {
+  const page = await self.clients.get(client);
+  // A renewal may have to load the provider's page in a frame.
+  return page ? tell(page, 'TOKEN_REQUEST', { force }, force ? 12_000 : undefined) : null;
+});
+
+// Background Sync where the browser has it; elsewhere workbox replays when the worker starts.
+const store = new Queue('questions', { maxRetentionTime: RETENTION, onSync: () => questions.replay() });
+
+const questions: Questions = new Questions(store, keeper, {
+  pages: async () => (await self.clients.matchAll({ type: 'window' })).map((page) => page.id),
+  deliver: async (client, answered) => {
+    const page = await self.clients.get(client);
+    if (!page) throw new Error('the page is gone');
+    await tell(page, 'QUEUE_ANSWERED', answered);
+  },
+  send: (request) => fetch(request),
+});
+
+const handlers: Handlers<ToWorker> = {
+  SET_TOKEN: (token, event) => {
+    if (event.source instanceof Client) keeper.set(event.source.id, token);
+    return null;
+  },
+  CLEAR: async () => {
+    keeper.clear();
+    await questions.clear();
+    return null;
+  },
+  QUEUE_STATE: ({ sub }) => questions.of(sub),
+  QUEUE_REPLAY: async ({ sub }) => {
+    await questions.replay().catch(() => undefined);
+    return questions.of(sub);
+  },
+  QUEUE_DROP: ({ key }) => questions.drop(key),
+  SKIP_WAITING: async () => {
+    await self.skipWaiting();
+    return null;
+  },
+};
+
+self.addEventListener('message', (event) => event.waitUntil(answer(handlers, event)));
+
+// On the first visit the page has no worker yet, and its first call waits for this.
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener('fetch', (event) => {
+  if (isCall(event.request, self.location.origin)) event.respondWith(respond(event));
+});
+
+async function respond({ request, clientId }: FetchEvent): Promise<Response> {
+  const kept = questions.wants(request) ? request.clone() : null;
+  try {
+    const response = await sendAs(clientId, request, keeper, (prepared) => fetch(prepared));
+    if (response.status === 401) await requireSignIn(clientId);
+    return response;
+  } catch (error) {
+    if (!kept || request.signal.aborted) throw error;
+    return questions.keep(kept);
+  }
+}
+
+async function requireSignIn(client: string): Promise<void> {
+  const page = await self.clients.get(client);
+  if (page) void tell(page, 'AUTH_REQUIRED', null).catch(() => undefined);
+}
