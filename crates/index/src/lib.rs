@@ -4,13 +4,19 @@ mod backup;
 mod bm25;
 mod catalogue;
 mod change;
+#[cfg_attr(not(test), expect(dead_code, reason = "segments will be searched with it"))]
+mod code;
 mod codes;
 mod dense;
 mod embedded;
 mod follow;
 mod hybrid;
+#[cfg_attr(not(test), expect(dead_code, reason = "segments will be searched with it"))]
+mod kernel;
 mod lexical;
 mod rank;
+#[cfg_attr(not(test), expect(dead_code, reason = "segments will be searched with it"))]
+mod rotation;
 mod types;
 
 use async_trait::async_trait;

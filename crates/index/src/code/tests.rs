@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernel::upper_bounds;
+
+/// Numbers that are spread as in a normal distribution, and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f32 {
+        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
+    }
+
+    fn uniform(&mut self) -> f32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    fn vector(&mut self, dimensions: usize) -> Vec<f32> {
+        (0..dimensions).map(|_| self.next()).collect()
+    }
+}
+
+fn product(left: &[f32], right: &[f32]) -> f64 {
+    left.iter().zip(right).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+}
+
+fn bound(coder: &Coder, vector: &[f32], query: &CodedQuery) -> f32 {
+    let mut code = vec![0; coder.words()];
+    let mut blocks = vec![[0; ROWS]; coder.words()];
+    let factors = coder.encode(vector, &mut code);
+    store(&mut blocks, 0, &code);
+    let mut bounds = [f32::NAN];
+    upper_bounds(query, &blocks, &[factors], &mut bounds);
+    bounds[0]
+}
+
+#[test]
+fn products_exceed_their_bounds_as_rarely_as_a_normal_distribution_says() {
+    for (dimensions, likeness) in [(64, 0.0), (100, 0.3), (256, 0.0), (384, 0.7), (960, 0.3)] {
+        let (coder, mut numbers) = (Coder::new(dimensions), Numbers(1));
+        let (mut beyond_one, mut beyond_three, mut all) = (0.0, 0.0, 0.0);
+        for _ in 0..40 {
+            let query = numbers.vector(dimensions);
+            let (one, three) = (coder.query_within(&query, 1.0), coder.query_within(&query, 3.0));
+            for _ in 0..100 {
+                let vector: Vec<f32> =
+                    query.iter().map(|number| likeness * number + numbers.next()).collect();
+                let product = product(&vector, &query);
+                beyond_one += f64::from(u8::from(product > bound(&coder, &vector, &one).into()));
+                beyond_three +=
+                    f64::from(u8::from(product > bound(&coder, &vector, &three).into()));
+                all += 1.0;
+            }
+        }
+        // Of a normal distribution 15.9 % and 0.13 % lie beyond one and three deviations.
+        assert!(beyond_one / all < 0.18, "{dimensions}: {beyond_one} of {all}");
+        assert!(beyond_three / all < 0.004, "{dimensions}: {beyond_three} of {all}");
+        // Where the vectors are unlike, the bound is no higher than it need be.
+        assert!(likeness > 0.0 || beyond_one / all > 0.14, "{dimensions}: {beyond_one} of {all}");
+    }
+}
+
+#[test]
+fn rows_and_queries_of_any_size_have_a_bound_that_holds() {
+    let mut numbers = Numbers(2);
+    for dimensions in [1, 2, 63, 64, 65, 384, 4096] {
+        let coder = Coder::new(dimensions);
+        let direction = numbers.vector(dimensions);
+        let sizes = [0.0, 6e-8, 1e-3, 1.0, 10_000.0];
+        for (row, query) in sizes.iter().flat_map(|row| sizes.map(|query| (row, query))) {
+            let row: Vec<f32> = direction.iter().map(|number| number * row).collect();
+            let query: Vec<f32> = direction.iter().map(|number| number * query).collect();
+            let bound = bound(&coder, &row, &coder.query(&query));
+            let product = product(&row, &query);
+            assert!(f64::from(bound) >= product, "{bound} {product} of {dimensions}");
+            assert!(f64::from(bound) <= 4.0 * product, "{bound} {product} of {dimensions}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_bound_is_always_a_number(
+        (vector, query) in (1_usize..200).prop_flat_map(|dimensions| {
+            let number = prop_oneof![Just(0.0_f32), Just(65_504.0), Just(-6e-8), -1.0_f32..1.0];
+            let vector = prop::collection::vec(number, dimensions);
+            (vector.clone(), vector)
+        })
+    ) {
+        let coder = Coder::new(vector.len());
+        prop_assert!(bound(&coder, &vector, &coder.query(&query)).is_finite());
+    }
+}

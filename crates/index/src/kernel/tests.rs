@@ -1,0 +1,120 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::code::{Coder, ROWS, store};
+
+/// Rows of finite numbers, and a query.
+fn rows() -> impl Strategy<Value = (Vec<Vec<f32>>, Vec<f32>)> {
+    let number = prop_oneof![8 => -1.0_f32..1.0, 1 => Just(0.0), 1 => -60_000.0_f32..60_000.0];
+    let dimensions =
+        prop_oneof![3 => 1_usize..200, 1 => Just(256), 1 => Just(384), 1 => Just(1030)];
+    dimensions.prop_flat_map(move |dimensions| {
+        let vector = prop::collection::vec(number.clone(), dimensions);
+        (prop::collection::vec(vector.clone(), 0..40), vector)
+    })
+}
+
+fn halves(rows: &[Vec<f32>]) -> Vec<f16> {
+    rows.iter().flatten().map(|number| f16::from_f32(*number)).collect()
+}
+
+/// As the documentation has it: 32 sums, folded in halves.
+fn plain_product(query: &[f32], row: &[f16]) -> f32 {
+    let mut lanes = vec![0.0_f32; 32];
+    for (place, (query, number)) in query.iter().zip(row).enumerate() {
+        lanes[place % 32] += query * number.to_f32();
+    }
+    while lanes.len() > 1 {
+        let high = lanes.split_off(lanes.len() / 2);
+        lanes.iter_mut().zip(high).for_each(|(low, high)| *low += high);
+    }
+    lanes[0]
+}
+
+/// From each bit by itself.
+fn plain_bound(query: &CodedQuery, code: &[u64], factors: Factors) -> f32 {
+    let mut sum = 0;
+    for (planes, word) in query.words.iter().zip(code) {
+        for bit in 0..64 {
+            let level: i32 =
+                (0..4).map(|plane| (planes[plane] >> bit & 1) as i32 * 2 << plane).sum();
+            sum += if word >> bit & 1 == 1 { level - 15 } else { 15 - level };
+        }
+    }
+    let (own, rounding) = (factors.error * query.length, factors.scale * query.residual);
+    factors.scale * (query.unit * sum as f32) + (own * own + rounding * rounding).sqrt()
+}
+
+proptest! {
+    #[test]
+    fn every_instruction_set_gives_the_same_bounds((rows, query) in rows()) {
+        let coder = Coder::new(query.len());
+        let mut blocks = vec![[u64::MAX; ROWS]; coder.words() * rows.len().div_ceil(ROWS)];
+        let mut code = vec![0; coder.words()];
+        let (mut factors, mut plain) = (Vec::new(), Vec::new());
+        let query = coder.query(&query);
+        for (row, vector) in rows.iter().enumerate() {
+            factors.push(coder.encode(vector, &mut code));
+            store(&mut blocks, row, &code);
+            plain.push(plain_bound(&query, &code, factors[row]));
+        }
+        let greatest = plain.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        for instructions in Instructions::available() {
+            let mut bounds = vec![0.0; rows.len()];
+            let found = instructions.upper_bounds(&query, &blocks, &factors, &mut bounds);
+            prop_assert_eq!(&bounds, &plain, "{:?}", instructions);
+            prop_assert_eq!(found, greatest, "{:?}", instructions);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_products((rows, query) in rows()) {
+        let plane = halves(&rows);
+        let plain: Vec<f32> =
+            plane.chunks(query.len()).map(|row| plain_product(&query, row)).collect();
+        let places: Vec<u32> = (0..rows.len() as u32).rev().collect();
+        for instructions in Instructions::available() {
+            let mut products = vec![f32::NAN; rows.len()];
+            instructions.inner_products(&query, &plane, &mut products);
+            prop_assert_eq!(&products, &plain, "{:?}", instructions);
+            products.fill(f32::NAN);
+            instructions.inner_products_at(&query, &plane, &places, &mut products);
+            products.reverse();
+            prop_assert_eq!(&products, &plain, "{:?}", instructions);
+        }
+    }
+
+    #[test]
+    fn survivors_are_the_bounds_not_below_the_floor(
+        bounds in prop::collection::vec(-1.0_f32..1.0, 0..200),
+        floor in -1.2_f32..1.2,
+    ) {
+        let plain: Vec<u32> =
+            (7..).zip(&bounds).filter(|(_, bound)| **bound >= floor).map(|(place, _)| place).collect();
+        for instructions in Instructions::available() {
+            let mut places = Vec::new();
+            instructions.survivors(&bounds, floor, 7, &mut places);
+            prop_assert_eq!(&places, &plain, "{:?}", instructions);
+        }
+    }
+}
+
+#[test]
+fn every_half_precision_number_is_widened_exactly() {
+    let query = [1.0];
+    for instructions in Instructions::available() {
+        for half in (0..=u16::MAX).map(f16::from_bits).filter(|half| !half.is_nan()) {
+            let mut product = [f32::NAN];
+            instructions.inner_products(&query, &[half], &mut product);
+            assert_eq!(product[0], half.to_f32(), "{instructions:?} of {:x}", half.to_bits());
+        }
+    }
+}
+
+#[test]
+fn a_row_outside_of_the_plane_ranks_last() {
+    let mut products = [0.0; 2];
+    inner_products_at(&[1.0, 2.0], &[f16::ONE; 5], &[1, 2], &mut products);
+    assert_eq!(products, [3.0, f32::NEG_INFINITY]);
+    assert_eq!(inner_product(&[1.0, 2.0], &[f16::ONE; 2]), 3.0);
+}
