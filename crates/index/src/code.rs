@@ -105,7 +105,7 @@ impl Coder {
             .map(|number| 2.0 * (number / step).floor().clamp(-STEPS, STEPS - 1.0) + 1.0)
             .collect();
         let (words, _) = levels.as_chunks::<WORD>();
-        let words = words.iter().map(|levels| planes(levels)).collect();
+        let words = words.iter().map(planes).collect();
         let width = rotated.len() as f64;
         let square = sum(&rotated, |number| number * number);
         let product: f64 = rotated.iter().zip(&levels).map(|(x, y)| f64::from(x * y)).sum();

@@ -15,7 +15,6 @@ mod hybrid;
 mod kernel;
 mod lexical;
 mod rank;
-#[cfg_attr(not(test), expect(dead_code, reason = "segments will be searched with it"))]
 mod rotation;
 mod types;
 

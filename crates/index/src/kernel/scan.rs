@@ -12,17 +12,7 @@ pub(super) fn upper_bounds(
     factors: &[Factors],
     bounds: &mut [f32],
 ) -> f32 {
-    of_words(query, &query.words, blocks, factors, bounds)
-}
-
-#[inline(always)]
-fn of_words(
-    query: &CodedQuery,
-    words: &[[u64; PLANES]],
-    blocks: &[BlockWord],
-    factors: &[Factors],
-    bounds: &mut [f32],
-) -> f32 {
+    let words = query.words.as_slice();
     let mut blocks = blocks.chunks_exact(words.len().max(1));
     let (factors, last_factors) = factors.as_chunks::<ROWS>();
     let (bounds, last_bounds) = bounds.as_chunks_mut::<ROWS>();
@@ -52,6 +42,7 @@ fn greater(left: f32, right: f32) -> f32 {
     if left > right { left } else { right }
 }
 
+#[expect(clippy::indexing_slicing, reason = "`row` is below `ROWS`, as long as the arrays are")]
 #[inline(always)]
 fn of_block(
     query: &CodedQuery,
@@ -71,6 +62,7 @@ fn of_block(
 }
 
 /// For each row, the weights of the query's bits that differ from the row's.
+#[expect(clippy::indexing_slicing, reason = "`row` is below `ROWS`, as long as the arrays are")]
 #[inline(always)]
 fn disagreements(words: &[[u64; PLANES]], block: &[BlockWord]) -> [i32; ROWS] {
     let mut counts = [[0_u64; ROWS]; PLANES];

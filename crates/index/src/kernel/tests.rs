@@ -37,7 +37,7 @@ fn plain_bound(query: &CodedQuery, code: &[u64], factors: Factors) -> f32 {
     for (planes, word) in query.words.iter().zip(code) {
         for bit in 0..64 {
             let level: i32 =
-                (0..4).map(|plane| (planes[plane] >> bit & 1) as i32 * 2 << plane).sum();
+                (0..4).map(|plane| ((planes[plane] >> bit & 1) as i32 * 2) << plane).sum();
             sum += if word >> bit & 1 == 1 { level - 15 } else { 15 - level };
         }
     }
@@ -96,6 +96,9 @@ proptest! {
             instructions.survivors(&bounds, floor, 7, &mut places);
             prop_assert_eq!(&places, &plain, "{:?}", instructions);
         }
+        let mut places = Vec::new();
+        survivors(&bounds, floor, 7, &mut places);
+        prop_assert_eq!(&places, &plain);
     }
 }
 
