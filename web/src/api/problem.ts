@@ -11,6 +11,7 @@ export type Kind =
   | 'refused'
   | 'cut'
   | 'malformed'
+  | 'expired'
   | 'failed';
 
 /** A call that brought no answer. */
@@ -39,6 +40,7 @@ const SENTENCES: Record<Kind, string> = {
   refused: 'The server did not accept this.',
   cut: 'The answer broke off. What arrived is kept; ask again for the rest.',
   malformed: 'The server sent something that this page does not understand. Reload the page and ask again.',
+  expired: 'This question waited for too long and was let go. Ask it again.',
   failed: 'Something went wrong on the server. Try again, or tell an administrator.',
 };
 

@@ -1,0 +1,76 @@
+import { useSignal } from '@preact/signals';
+
+import { call } from '../api/client';
+import { Problem } from '../api/problem';
+import type { components } from '../api/schema';
+import { Icon } from '../ui/icon';
+import { spoken } from '../ui/chips';
+
+type Reasons = components['schemas']['Why'];
+type Step = components['schemas']['Step'];
+
+/** "Why do I see this?": the rules that let the reader read a document, and the claims that satisfy them. */
+export function Why({ document }: { document: string }) {
+  const reasons = useSignal<Reasons | null>(null);
+  const problem = useSignal<string | null>(null);
+  const look = async () => {
+    try {
+      reasons.value = await call('get', '/api/documents/{id}/why', { path: { id: document } });
+    } catch (error) {
+      problem.value = error instanceof Problem ? error.message : 'The reasons could not be loaded.';
+    }
+  };
+  return (
+    <details
+      class="why"
+      onToggle={(event) => {
+        if (event.currentTarget.open && !reasons.value) void look();
+      }}
+    >
+      <summary>
+        <Icon name="shield" /> Why do I see this?
+      </summary>
+      <div aria-live="polite">
+        {problem.value && <p class="bad">{problem.value}</p>}
+        {reasons.value && (
+          <>
+            <ul>
+              {reasons.value.rules.map((step) => (
+                <li key={step.rule}>
+                  <Reason step={step} />
+                  <span class="rule">{step.text}</span>
+                </li>
+              ))}
+            </ul>
+            <p class="origin">Decided by policy {reasons.value.policy_revision}.</p>
+          </>
+        )}
+      </div>
+    </details>
+  );
+}
+
+function Reason({ step }: { step: Step }) {
+  const has = step.document.join(', ');
+  const says = (step.matched.length > 0 ? step.matched : step.claimed).join(', ');
+  return (
+    <span class="reason">
+      <Icon name="check" />
+      <span>
+        {has === '' ? (
+          <>It has no {spoken(step.attribute ?? 'attribute')}, and may be read without one.</>
+        ) : (
+          <>
+            Its {spoken(step.attribute ?? 'attribute')} is <strong>{has}</strong>
+            {step.claim && says !== '' && (
+              <>
+                , and your {spoken(step.claim)} says <strong>{says}</strong>
+              </>
+            )}
+            .
+          </>
+        )}
+      </span>
+    </span>
+  );
+}

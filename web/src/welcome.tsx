@@ -1,0 +1,47 @@
+import { useSignal } from '@preact/signals';
+
+import { online } from './chat/waiting';
+import { session, signIn, start } from './session/session';
+import { Mark } from './ui/icon';
+
+/** What somebody sees who is not signed in. */
+export function Welcome() {
+  const now = session.value;
+  const leaving = useSignal(false);
+  const go = async () => {
+    leaving.value = true;
+    await signIn();
+    leaving.value = false;
+  };
+  return (
+    <main class="welcome" id="main">
+      <Mark />
+      <h1>Bailiwick</h1>
+      <p class="lead">Ask your company’s documents. Every answer stays inside what you may read, and names its sources.</p>
+      {now.state === 'signed-out' && now.why && (
+        <p class="notice failed" role="alert">
+          {now.why}
+        </p>
+      )}
+      {!online.value && (
+        <p class="notice" role="status">
+          You are offline. Sign in when you are back.
+        </p>
+      )}
+      {now.state === 'starting' ? (
+        <p class="button strong large idle" role="status">
+          Looking whether you are signed in
+        </p>
+      ) : (
+        <button class="button strong large" disabled={leaving.value} onClick={() => void go()}>
+          Sign in
+        </button>
+      )}
+      {now.state === 'signed-out' && now.why && (
+        <button class="button plain" onClick={() => void start()}>
+          Look again
+        </button>
+      )}
+    </main>
+  );
+}
