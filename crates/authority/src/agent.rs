@@ -6,6 +6,7 @@ use bailiwick_identity::jws::KeySet;
 use serde::Serialize;
 use serde_json::{Value, json};
 use spiffe::{JwtBundle, SpiffeId, TrustDomain};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -137,23 +138,28 @@ pub(crate) fn trust_bundle(domain: TrustDomain, text: &str) -> Result<JwtBundle,
 }
 
 /// A workload that ingests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Agent {
     /// Its name, unique for ever: `[a-z0-9][a-z0-9-]{0,62}`.
     pub name: String,
     /// Its client id.
+    #[schema(value_type = String)]
     pub client_id: Uuid,
     /// `spiffe://<trust domain>/agent/<name>`.
     pub spiffe_id: String,
     /// How it proves who it is.
+    #[schema(value_type = String)]
     pub auth: Authentication,
     /// When it was registered.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it was shut out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Timestamp>,
     /// When it last got a token, to the minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used_at: Option<Timestamp>,
     /// What it may do now; one that has expired is still shown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,25 +191,31 @@ impl fmt::Display for DelegationId {
 }
 
 /// What an administrator lets an agent do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Delegation {
     /// Its number.
+    #[schema(value_type = i64)]
     pub id: DelegationId,
     /// What the agent may do. Empty: nothing.
+    #[schema(value_type = Vec<String>)]
     pub permissions: Scopes,
     /// For whom its tokens are.
     pub audience: Vec<String>,
     /// How long its tokens last, in seconds.
     pub ttl_seconds: u64,
     /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it ends by itself.
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// When a later one took its place.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub replaced_at: Option<Timestamp>,
     /// When it was taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Timestamp>,
 }
 

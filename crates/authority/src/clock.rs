@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 const SECONDS: &[BorrowedFormatItem<'_>] =
@@ -32,6 +33,26 @@ impl Timestamp {
     /// Unix seconds.
     pub const fn unix(self) -> i64 {
         self.0
+    }
+
+    /// From RFC 3339, such as `2026-11-21T22:59:00Z`; fractions of a second are dropped.
+    ///
+    /// # Errors
+    /// A sentence for whoever wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        OffsetDateTime::parse(text, &Rfc3339)
+            .map(|at| Self(at.unix_timestamp()))
+            .map_err(|_| format!("{text:?} is no time as in 2026-11-21T22:59:00Z"))
+    }
+
+    /// With milliseconds, as the audit trail writes times.
+    pub(crate) fn in_milliseconds(self) -> String {
+        let at = OffsetDateTime::from_unix_timestamp(self.0).ok();
+        at.and_then(|at| at.format(MILLISECONDS).ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn earlier(self, seconds: i64) -> Self {
+        Self(self.0.saturating_sub(seconds))
     }
 
     /// `seconds` later.

@@ -76,12 +76,14 @@ impl DatabaseError {
     }
 }
 
-/// What a database must look like.
-pub(crate) struct Shape {
-    /// The version that `sql` makes, kept in `user_version`.
-    pub(crate) version: i64,
-    /// Makes an empty database into that version.
-    pub(crate) sql: &'static str,
+/// What a database must look like: the steps that lead there from an empty one, each of which
+/// makes the next version, kept in `user_version`. A step that was released never changes.
+pub(crate) struct Shape(pub(crate) &'static [&'static str]);
+
+impl Shape {
+    fn version(&self) -> i64 {
+        i64::try_from(self.0.len()).unwrap_or(i64::MAX)
+    }
 }
 
 /// Opens `path`, and makes it when it does not exist.
@@ -124,19 +126,20 @@ fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
 
 fn prepare(connection: &mut Connection, path: &Path, shape: &Shape) -> Result<(), DatabaseError> {
     let wrong = |e| DatabaseError::sqlite(path, e);
-    if version(connection).map_err(wrong)? == shape.version {
+    let known = shape.version();
+    if version(connection).map_err(wrong)? == known {
         return Ok(());
     }
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
     let found = version(&transaction).map_err(wrong)?;
-    if found > shape.version {
-        return Err(DatabaseError::Newer { path: path.to_owned(), found, known: shape.version });
+    if found > known {
+        return Err(DatabaseError::Newer { path: path.to_owned(), found, known });
     }
-    if found == 0 {
-        transaction.execute_batch(shape.sql).map_err(wrong)?;
-        transaction.pragma_update(None, "user_version", shape.version).map_err(wrong)?;
+    for step in shape.0.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step).map_err(wrong)?;
     }
+    transaction.pragma_update(None, "user_version", known).map_err(wrong)?;
     transaction.commit().map_err(wrong)
 }
 

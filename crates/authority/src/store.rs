@@ -14,9 +14,7 @@ use crate::clock::Timestamp;
 use crate::database::{self, DatabaseError, Shape};
 use crate::scope::Scopes;
 
-const SHAPE: Shape = Shape {
-    version: 1,
-    sql: "
+const SHAPE: Shape = Shape(&["
         CREATE TABLE agents (
             client_id    TEXT PRIMARY KEY,
             name         TEXT NOT NULL UNIQUE,
@@ -65,8 +63,7 @@ const SHAPE: Shape = Shape {
         CREATE INDEX revoked_tokens_by_end ON revoked_tokens (expires_at);
         CREATE INDEX exchanged_tokens_by_end ON exchanged_tokens (expires_at);
         CREATE INDEX used_assertions_by_end ON used_assertions (expires_at);
-    ",
-};
+    "]);
 
 /// How long a row outlives the token that it is about, in seconds.
 /// A clock that steps back must not bring a revoked token to life.

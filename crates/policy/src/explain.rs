@@ -4,16 +4,18 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
+use utoipa::ToSchema;
 
 use crate::claim::ClaimValues;
 use crate::condition::Truth;
 use crate::label::Label;
 use crate::policy::Policy;
 use crate::rules::{Expression, Rule};
-use crate::value::Held;
+use crate::schema::Attribute;
+use crate::value::{Held, Scalar};
 
 /// The decision on one label, with every rule that was looked at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Explanation {
     /// Whether documents with the label may be read.
     pub allowed: bool,
@@ -23,13 +25,30 @@ pub struct Explanation {
     pub policy_revision: String,
 }
 
-/// What one rule said.
-#[derive(Clone, Debug, Serialize)]
+/// What one rule said. Under a `not` it is the opposite of the rule that is written, so that
+/// what holds always speaks for reading.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Step {
     /// Where the rule is written, such as `policy.rule[0]`.
     pub rule: String,
     /// The rule in words, such as `department in claim department`.
     pub text: String,
+    /// The attribute that it looks at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// How it compares: `eq`, `in`, `any`, `all`, `lte`, `gte`, `prefix` or `exists`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub operator: Option<&'static str>,
+    /// The claim that it reads; `exists` reads none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// What the document has of the attribute; empty when it lacks it.
+    pub document: Vec<String>,
+    /// What the claim says; empty when it says nothing usable.
+    pub claimed: Vec<String>,
+    /// Those of the claim's values that the document's stand in the relation to.
+    pub matched: Vec<String>,
     /// Whether it holds; absent when an attribute or a claim is missing, which holds for neither
     /// the rule nor its negation.
     pub holds: Option<bool>,
@@ -45,14 +64,9 @@ impl Policy {
         let values = self.values(claims);
         let mut steps = Vec::new();
         let verdict = match label.values() {
-            Some(held) => self.walk(&self.rules.expression, &values, held, &mut steps),
+            Some(held) => self.walk(&self.rules.expression, false, &values, held, &mut steps),
             None => {
-                steps.push(Step {
-                    rule: "quarantine".into(),
-                    text: "no policy opens a document in quarantine".into(),
-                    holds: Some(false),
-                    because: "an administrator has not given it a label yet".into(),
-                });
+                steps.push(quarantined());
                 Truth::False
             }
         };
@@ -63,26 +77,36 @@ impl Policy {
         }
     }
 
+    /// By De Morgan's laws, which three-valued logic keeps, a negated group is the other kind of
+    /// group of negated rules.
     fn walk(
         &self,
         expression: &Expression,
+        negated: bool,
         values: &[ClaimValues],
         held: &[Option<Held>],
         steps: &mut Vec<Step>,
     ) -> Truth {
         let mut join = |members: &[Expression], pick: fn(Truth, Truth) -> Truth| {
-            let verdicts: Vec<Truth> =
-                members.iter().map(|member| self.walk(member, values, held, steps)).collect();
+            let verdicts: Vec<Truth> = members
+                .iter()
+                .map(|member| self.walk(member, negated, values, held, steps))
+                .collect();
             verdicts.into_iter().reduce(pick).unwrap_or(Truth::Unknown)
         };
-        match expression {
-            Expression::Any(members) => join(members, Truth::max),
-            Expression::All(members) => join(members, Truth::min),
-            Expression::Not(member) => !self.walk(member, values, held, steps),
-            Expression::Rule(rule) => {
+        match (expression, negated) {
+            (Expression::Any(members), false) | (Expression::All(members), true) => {
+                join(members, Truth::max)
+            }
+            (Expression::All(members), false) | (Expression::Any(members), true) => {
+                join(members, Truth::min)
+            }
+            (Expression::Not(member), _) => self.walk(member, !negated, values, held, steps),
+            (Expression::Rule(rule), _) => {
                 let held = held.get(rule.attribute).and_then(Option::as_ref);
                 let verdict = rule.verdict(held, values);
-                steps.push(self.step(rule, values, held, verdict));
+                let verdict = if negated { !verdict } else { verdict };
+                steps.push(self.step(rule, negated, values, held, verdict));
                 verdict
             }
         }
@@ -91,38 +115,77 @@ impl Policy {
     fn step(
         &self,
         rule: &Rule,
+        negated: bool,
         values: &[ClaimValues],
         held: Option<&Held>,
         verdict: Truth,
     ) -> Step {
-        let claim = self.rules.claim(rule);
+        let claim = self.rules.claim(rule).map(ToString::to_string);
+        let claimed = rule.claim.and_then(|claim| values.get(claim));
         let attribute = self.schema().attributes().get(rule.attribute);
         let name = attribute.map_or("", |attribute| attribute.name());
         let operator = rule.operator.name();
-        let text = match claim {
-            Some(claim) => format!("{name} {operator} claim {claim}"),
-            None => format!("{name} {operator}"),
+        let not = if negated { "not " } else { "" };
+        let reads = claim.as_ref().map_or_else(String::new, |claim| format!(" claim {claim}"));
+        let because = because(attribute, held, claimed);
+        let texts = |values: &mut dyn Iterator<Item = &Scalar>| match attribute {
+            Some(attribute) => values.map(|value| attribute.text(value)).collect(),
+            None => Vec::new(),
         };
-        let has = match (attribute, held) {
-            (Some(attribute), Some(held)) => {
-                format!("the document has {}", attribute.json(held))
-            }
-            _ => "the document lacks the attribute".to_owned(),
-        };
-        let says = match (claim, rule.claim.and_then(|claim| values.get(claim)), attribute) {
-            (Some(_), Some(Ok(values)), Some(attribute)) => {
-                let values: Json = values.iter().map(|value| attribute.kind.json(value)).collect();
-                format!(", the claim says {values}")
-            }
-            (Some(_), Some(Err(problem)), _) => format!(", the claim {problem}"),
-            _ => String::new(),
+        let held = held.map_or(&[][..], Held::as_slice);
+        let claimed = claimed.and_then(|values| values.as_deref().ok()).unwrap_or_default();
+        let stands = |value: &&Scalar| {
+            let value = std::slice::from_ref(*value);
+            held.iter().any(|held| rule.operator.holds(&Held::One(held.clone()), value))
         };
         Step {
             rule: rule.place.clone(),
-            text,
+            text: format!("{not}{name} {operator}{reads}"),
+            attribute: Some(name.to_owned()),
+            operator: Some(operator),
+            claim,
+            document: texts(&mut held.iter()),
+            claimed: texts(&mut claimed.iter()),
+            matched: texts(&mut claimed.iter().filter(stands)),
             holds: (verdict != Truth::Unknown).then_some(verdict == Truth::True),
-            because: has + &says,
+            because,
         }
+    }
+}
+
+/// What was compared, in words.
+fn because(
+    attribute: Option<&Attribute>,
+    held: Option<&Held>,
+    claimed: Option<&ClaimValues>,
+) -> String {
+    let has = match (attribute, held) {
+        (Some(attribute), Some(held)) => format!("the document has {}", attribute.json(held)),
+        _ => "the document lacks the attribute".to_owned(),
+    };
+    let says = match (claimed, attribute) {
+        (Some(Ok(values)), Some(attribute)) => {
+            let values: Json = values.iter().map(|value| attribute.kind.json(value)).collect();
+            format!(", the claim says {values}")
+        }
+        (Some(Err(problem)), _) => format!(", the claim {problem}"),
+        _ => String::new(),
+    };
+    has + &says
+}
+
+fn quarantined() -> Step {
+    Step {
+        rule: "quarantine".into(),
+        text: "no policy opens a document in quarantine".into(),
+        attribute: None,
+        operator: None,
+        claim: None,
+        document: Vec::new(),
+        claimed: Vec::new(),
+        matched: Vec::new(),
+        holds: Some(false),
+        because: "an administrator has not given it a label yet".into(),
     }
 }
 

@@ -23,6 +23,7 @@ const REMEMBERED: u64 = 10_000;
 #[derive(Debug)]
 pub struct Policy {
     schema: Arc<Schema>,
+    config: PolicyConfig,
     pub(crate) rules: Rules,
     revision: Arc<Revision>,
     /// By the claims that the rules read, so that people with equal rights share one decision.
@@ -52,12 +53,35 @@ impl Policy {
         }
         let rules = Rules::compile(config, &schema)?;
         let revision = Arc::new(Revision::new(config, &schema));
-        Ok(Self { schema, rules, revision, decisions: Cache::new(REMEMBERED) })
+        Ok(Self {
+            schema,
+            config: config.clone(),
+            rules,
+            revision,
+            decisions: Cache::new(REMEMBERED),
+        })
     }
 
     /// What labels are made of.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// What it was made of.
+    pub fn config(&self) -> &PolicyConfig {
+        &self.config
+    }
+
+    /// The claims that the rules read, each once, in the order of the rules.
+    pub fn claims(&self) -> Vec<String> {
+        let mut claims = Vec::new();
+        for (path, _) in &self.rules.claims {
+            let path = path.to_string();
+            if !claims.contains(&path) {
+                claims.push(path);
+            }
+        }
+        claims
     }
 
     /// Names what this policy was made of: 16 hexadecimal digits.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::claim::ClaimPath;
 use crate::condition::Operator;
@@ -11,7 +12,7 @@ use crate::schema::Schema;
 const MAX_DEPTH: usize = 32;
 
 /// `[policy]` of the configuration. The default has no rules, and allows nobody anything.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
     /// Which engine decides. Default: `rules`, the only one in this version.
@@ -31,7 +32,7 @@ impl Default for PolicyConfig {
 }
 
 /// One rule: attribute, operator, claim.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// The attribute's name.
@@ -50,7 +51,7 @@ pub struct RuleConfig {
 }
 
 /// A group of rules and groups.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupConfig {
     /// Rules of the group.
@@ -58,9 +59,11 @@ pub struct GroupConfig {
     pub rule: Vec<RuleConfig>,
     /// Groups within it of which at least one member must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     pub any: Vec<MemberConfig>,
     /// Groups within it of which every member must hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     pub all: Vec<MemberConfig>,
     /// Turns the group round.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -68,7 +71,7 @@ pub struct GroupConfig {
 }
 
 /// One table under `any` or `all`: a rule of the group, or a group with tables of its own.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum MemberConfig {
     /// All the rules that stand directly under one `any` or `all` make one group together.
@@ -93,7 +96,7 @@ impl<'de> Deserialize<'de> for MemberConfig {
 }
 
 /// What becomes of a document that lacks the attribute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Absent {
     /// The rule holds.

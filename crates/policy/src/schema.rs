@@ -52,6 +52,33 @@ impl Attribute {
         &self.name
     }
 
+    /// `keyword`, `integer` or `level`.
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Keyword => "keyword",
+            Kind::Integer => "integer",
+            Kind::Level { .. } => "level",
+        }
+    }
+
+    /// For a `level` the names, low to high.
+    pub fn levels(&self) -> Vec<&str> {
+        match &self.kind {
+            Kind::Level { names, .. } => names.iter().map(AsRef::as_ref).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a document may lack it.
+    pub fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// Whether it holds a list.
+    pub fn is_multiple(&self) -> bool {
+        self.multiple
+    }
+
     /// The metadata keys and record fields that carry it: its name, then its configured `from`.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.name).chain(self.sources.iter().map(AsRef::as_ref))
@@ -92,6 +119,14 @@ impl Attribute {
         match held {
             Held::One(value) => self.kind.json(value),
             Held::Many(values) => values.iter().map(|value| self.kind.json(value)).collect(),
+        }
+    }
+
+    /// One of its values, as text.
+    pub(crate) fn text(&self, value: &Scalar) -> String {
+        match self.kind.json(value) {
+            Json::String(text) => text,
+            other => other.to_string(),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Question {
     mode: Mode,
     /// Narrows what is searched: `{"attribute": value | [values] | {"operator": value}}`.
     #[serde(default, rename = "where")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     narrowing: Option<Value>,
 }
 
@@ -50,11 +50,10 @@ pub(crate) struct Sources {
     source_nodes: Vec<SourceNode>,
     /// The least label that is as secret as all sources: an answer is as secret as what it was
     /// made from.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     classification: Value,
     /// How much this person may read.
-    #[schema(value_type = Object)]
-    bailiwick: Size,
+    bailiwick: Extent,
     /// The id of this retrieval's audit record.
     receipt: String,
 }
@@ -75,8 +74,23 @@ pub(crate) struct Node {
     /// The document's id.
     ref_doc_id: String,
     text: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     metadata: Map<String, Value>,
+}
+
+/// How much of the index somebody may read.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub(crate) struct Extent {
+    /// Labels that hold at least one chunk.
+    labels: usize,
+    /// Chunks.
+    chunks: u64,
+}
+
+impl From<Size> for Extent {
+    fn from(size: Size) -> Self {
+        Self { labels: size.labels, chunks: size.chunks }
+    }
 }
 
 impl Question {
@@ -194,7 +208,7 @@ impl Sources {
         Self {
             source_nodes: source_nodes.collect(),
             classification: app.policy.schema().least_upper_bound(&labels),
-            bailiwick,
+            bailiwick: bailiwick.into(),
             receipt,
         }
     }

@@ -52,19 +52,26 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
         let claims = claims(parts, app).await?;
         let (issuer, subject) = (claims.issuer().to_owned(), claims.subject().to_owned());
-        let Some((claim, value)) = &app.settings.admin else {
+        if app.settings.admin.is_none() {
             return Err(Problem::forbidden("No administrators are configured here."));
-        };
-        let is_admin = match claim.find(claims.as_map()) {
-            Some(Value::Array(values)) => values.iter().any(|one| one == value),
-            Some(only) => only == value,
-            None => false,
-        };
-        if !is_admin {
+        }
+        if !is_administrator(&claims, app) {
             tracing::info!(%issuer, %subject, "a person without the administrator's claim was refused");
             return Err(Problem::forbidden("Only an administrator may do this."));
         }
         Ok(Self(Administrator::Person { issuer, subject }))
+    }
+}
+
+/// Whether these claims make an administrator.
+pub(crate) fn is_administrator(claims: &Claims, app: &App) -> bool {
+    let Some((claim, value)) = &app.settings.admin else {
+        return false;
+    };
+    match claim.find(claims.as_map()) {
+        Some(Value::Array(values)) => values.iter().any(|one| one == value),
+        Some(only) => only == value,
+        None => false,
     }
 }
 

@@ -36,7 +36,8 @@ pub use problem::Problem;
 
 use app::TokenApp;
 use attempts::FailedAttempts;
-use routes::{admin, authsec, documents, me, oauth, operations, pages, rag, vault};
+use routes::admin::{agents, audit, policy};
+use routes::{authsec, documents, me, oauth, operations, pages, rag, vault};
 
 /// The largest body of a question or an administrator's request, in bytes.
 const SMALL_BODY: usize = 1 << 20;
@@ -101,6 +102,7 @@ fn large_bodies() -> OpenApiRouter<App> {
         .routes(routes!(documents::write))
         .routes(routes!(documents::read, documents::remove))
         .routes(routes!(documents::relabel))
+        .routes(routes!(documents::why))
 }
 
 fn small_bodies() -> OpenApiRouter<App> {
@@ -112,11 +114,12 @@ fn small_bodies() -> OpenApiRouter<App> {
         .routes(routes!(oauth::jwks))
         .routes(routes!(oauth::agents_resource))
         .routes(routes!(oauth::people_resource))
-        .routes(routes!(admin::agents, admin::create_agent))
-        .routes(routes!(admin::delegations, admin::delegate, admin::revoke_delegation))
-        .routes(routes!(admin::revoke_agent))
-        .routes(routes!(admin::audit))
-        .routes(routes!(admin::view_as))
+        .routes(routes!(agents::agents, agents::create_agent))
+        .routes(routes!(agents::delegations, agents::delegate, agents::revoke_delegation))
+        .routes(routes!(agents::revoke_agent))
+        .routes(routes!(audit::search))
+        .routes(routes!(policy::policy))
+        .routes(routes!(policy::view_as))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))

@@ -24,7 +24,7 @@ pub struct Problem {
     detail: String,
     /// Each thing that is wrong, when there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Vec<Object>>)]
     errors: Option<Box<Value>>,
     #[serde(skip)]
     challenge: Option<Box<str>>,

@@ -1,6 +1,7 @@
 //! What is written into the audit trail.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::clock;
 
@@ -8,7 +9,7 @@ use crate::clock;
 const MAX_DETAIL: usize = 1024;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
@@ -41,6 +42,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Its name in the trail, such as `token_issued`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TokenIssued => "token_issued",
+            Self::TokenRefused => "token_refused",
+            Self::TokenRevoked => "token_revoked",
+            Self::AgentCreated => "agent_created",
+            Self::AgentRevoked => "agent_revoked",
+            Self::Delegated => "delegated",
+            Self::DelegationRevoked => "delegation_revoked",
+            Self::KeyRotated => "key_rotated",
+            Self::VaultRead => "vault_read",
+            Self::VaultRefused => "vault_refused",
+            Self::Ingested => "ingested",
+            Self::Retrieved => "retrieved",
+            Self::Admin => "admin",
+        }
+    }
+
     /// Whether the record must survive a power loss before anybody is answered.
     ///
     /// The others survive the death of the process; a power loss may take the last of them.
@@ -50,7 +70,7 @@ impl Kind {
 }
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was done.
@@ -64,7 +84,7 @@ pub enum Outcome {
 /// One event. Fields that do not apply stay `None` or empty and are not written.
 ///
 /// A token never goes into any of them: its id (`jti`) names it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// When: RFC 3339, UTC, milliseconds.
     pub time: String,
@@ -97,10 +117,10 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_revision: Option<u64>,
     /// The documents that were returned, stored or removed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub document_ids: Vec<String>,
     /// Their labels.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// The HTTP request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +128,19 @@ pub struct Event {
     /// Anything else worth a sentence; cut to 1,024 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// An event as it stands in the trail.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Recorded {
+    /// Its place in the trail, from 1.
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// In hex, the SHA-256 of the record before and of this one.
+    #[serde(default)]
+    pub hash: String,
 }
 
 impl Event {

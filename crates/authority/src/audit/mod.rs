@@ -5,6 +5,7 @@
 //! Invariant: [`Audit::record`] returns `Ok` only once the record is durable.
 
 mod event;
+mod search;
 mod writer;
 
 use std::fmt;
@@ -18,16 +19,16 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::event::{Event, Kind, Outcome};
+pub use self::event::{Event, Kind, Outcome, Recorded};
+pub use self::search::{Page, Search};
 use self::writer::{Done, Job};
 use crate::database::{self, DatabaseError, Shape};
 
 /// How many records may wait for the writer.
 const QUEUE: usize = 4096;
 
-const SHAPE: Shape = Shape {
-    version: 1,
-    sql: "
+const SHAPE: Shape = Shape(&[
+    "
         CREATE TABLE audit (
             seq   INTEGER PRIMARY KEY AUTOINCREMENT,
             event TEXT NOT NULL,
@@ -38,7 +39,8 @@ const SHAPE: Shape = Shape {
         CREATE TRIGGER audit_is_never_shortened BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
     ",
-};
+    search::TERMS,
+]);
 
 /// The chain's first link.
 const GENESIS: [u8; 32] = [0; 32];

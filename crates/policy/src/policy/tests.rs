@@ -291,6 +291,58 @@ fn the_quarantine_label_stays_shut() {
 }
 
 #[test]
+fn an_explanation_names_both_sides_and_what_of_them_matched() {
+    let policy = policy(json!({
+        "rule": [
+            {"attribute": "department", "op": "in", "claim": "c"},
+            {"attribute": "clearance", "op": "lte", "claim": "level"},
+        ],
+        "any": [
+            {"attribute": "groups", "op": "any", "claim": "groups"},
+            {"attribute": "project", "op": "eq", "claim": "p", "not": true},
+        ],
+    }));
+    let claims = json!({"c": ["hr", "sales"], "level": 2, "groups": ["a", "b", "z"], "p": "x"});
+    let document = json!({"department": "hr", "clearance": "Public", "groups": ["b", "z", "y"], "project": "x"});
+    let explained = policy.explain(claims.as_object().unwrap(), &label(document));
+    assert!(explained.allowed);
+    let told: Vec<_> = explained
+        .steps
+        .iter()
+        .map(|step| {
+            (step.text.as_str(), step.holds, step.document.join(" "), step.matched.join(" "))
+        })
+        .collect();
+    let row = |text, holds, document: &str, matched: &str| {
+        (text, Some(holds), document.to_owned(), matched.to_owned())
+    };
+    let expected = [
+        row("department in claim c", true, "hr", "hr"),
+        row("clearance lte claim level", true, "Public", "Internal"),
+        row("groups any claim groups", true, "b y z", "b z"),
+        row("not project eq claim p", false, "x", "x"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_holds_in_an_explanation_speaks_for_reading_under_a_negation_too() {
+    let policy = policy(json!({"any": [{"not": true, "any": [
+        {"attribute": "department", "op": "eq", "claim": "c"},
+        {"attribute": "project", "op": "eq", "claim": "c"},
+    ]}]}));
+    let claims = json!({"c": "sales"});
+    let explain = |document| policy.explain(claims.as_object().unwrap(), &label(document));
+    let holds =
+        |document| explain(document).steps.iter().map(|step| step.holds).collect::<Vec<_>>();
+    let hr = json!({"department": "hr", "clearance": 1, "project": "x"});
+    assert_eq!(holds(hr), [Some(true), Some(true)]);
+    let lacking = json!({"department": "hr", "clearance": 1});
+    assert_eq!(holds(lacking.clone()), [Some(true), None]);
+    assert!(!explain(lacking).allowed);
+}
+
+#[test]
 fn a_decision_on_one_table_is_not_used_for_another() {
     let policy = one_rule("in", "department");
     let claims = json!({"c": "hr"});

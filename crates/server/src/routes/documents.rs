@@ -7,8 +7,9 @@ use bailiwick_authority::Grant;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Document, DocumentId, Receipt};
 use bailiwick_ingest::{IntakeError, Metadata, SourceDocument, Stamp, Unlabelled};
-use serde::Deserialize;
-use serde_json::json;
+use bailiwick_policy::Step;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tracing::Instrument;
 use utoipa::ToSchema;
 
@@ -29,6 +30,41 @@ pub(crate) struct Batch {
     /// `{"id", "text", "metadata"}` each; the attributes stand in the metadata.
     #[schema(value_type = Vec<Object>)]
     documents: Vec<SourceDocument>,
+}
+
+/// A document as its reader sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Text {
+    id: String,
+    /// The whole text.
+    text: String,
+    /// Attributes, stamps, and whatever its owner sent.
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
+    metadata: Map<String, Value>,
+}
+
+/// Why somebody may read a document.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Why {
+    id: String,
+    /// What it takes to read it.
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
+    label: Value,
+    /// The rules that hold.
+    rules: Vec<Step>,
+    /// Names the policy that decided.
+    policy_revision: String,
+}
+
+/// What a write did. It is durable and searchable.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Written {
+    /// Documents written or removed.
+    documents: usize,
+    /// Chunks written or removed.
+    chunks: usize,
+    /// The index's revision after the write.
+    revision: u64,
 }
 
 /// An agent that may write. It is asked before the body is read, which may be large.
@@ -56,30 +92,63 @@ impl FromRequestParts<App> for Writer {
 
 /// A document that the caller may read. Forbidden and absent look the same.
 #[utoipa::path(get, path = "/api/documents/{id}", tag = "people", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+    responses((status = 200, body = Text), (status = 404, body = Problem)))]
 pub(crate) async fn read(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     reader: Reader,
     Segment(id): Segment,
-) -> Result<Json<Document>, Problem> {
-    let id = DocumentId::new(&id).map_err(|_| Problem::not_found())?;
+) -> Result<Json<Text>, Problem> {
+    let document = permitted(&app, &reader, request, &id).await?;
+    Ok(Json(Text { id, text: document.text, metadata: document.metadata }))
+}
+
+/// Why the caller may read a document. Forbidden and absent look the same.
+#[utoipa::path(get, path = "/api/documents/{id}/why", tag = "people", params(("id" = String, Path)),
+    responses((status = 200, body = Why), (status = 404, body = Problem)))]
+pub(crate) async fn why(
+    State(app): State<App>,
+    Extension(request): Extension<RequestId>,
+    reader: Reader,
+    Segment(id): Segment,
+) -> Result<Json<Why>, Problem> {
+    let document = permitted(&app, &reader, request, &id).await?;
+    let schema = app.policy.schema();
+    let label = schema.label(&document.metadata).map_err(|_| Problem::not_found())?;
+    let mut explanation = app.policy.explain(reader.claims.as_map(), &label);
+    explanation.steps.retain(|step| step.holds == Some(true));
+    Ok(Json(Why {
+        id,
+        label: schema.describe(&label),
+        rules: explanation.steps,
+        policy_revision: explanation.policy_revision,
+    }))
+}
+
+/// The document, if the caller may read it; on record either way.
+async fn permitted(
+    app: &App,
+    reader: &Reader,
+    request: RequestId,
+    id: &str,
+) -> Result<Document, Problem> {
+    let id = DocumentId::new(id).map_err(|_| Problem::not_found())?;
     let found = app.index.document(&id, &reader.bailiwick).await.map_err(ask::unavailable)?;
-    let mut event = ask::event(&reader, &request.to_string());
+    let mut event = ask::event(reader, &request.to_string());
     event.document_ids.extend(found.as_ref().map(|document| document.id.to_string()));
-    ask::record(&app, event).await?;
-    found.map(Json).ok_or_else(Problem::not_found)
+    ask::record(app, event).await?;
+    found.ok_or_else(Problem::not_found)
 }
 
 /// Stores documents; they are durable and searchable when this answers.
 #[utoipa::path(post, path = "/api/documents", tag = "agents", request_body = Batch,
-    responses((status = 200, body = Object), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn write(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     Writer(grant): Writer,
     Body(batch): Body<Batch>,
-) -> Result<Json<Receipt>, Problem> {
+) -> Result<Json<Written>, Problem> {
     let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
     to_the_end(async move {
         let stored = app.intake.store(batch.documents, &stamp(&grant), Unlabelled::Refuse).await;
@@ -91,14 +160,14 @@ pub(crate) async fn write(
 /// Gives a document other metadata; in force for every query that starts after the answer.
 #[utoipa::path(put, path = "/api/documents/{id}/metadata", tag = "agents",
     params(("id" = String, Path)), request_body = Object,
-    responses((status = 200, body = Object), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Written), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn relabel(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     Writer(grant): Writer,
     Segment(id): Segment,
     Body(Metadata(metadata)): Body<Metadata>,
-) -> Result<Json<Receipt>, Problem> {
+) -> Result<Json<Written>, Problem> {
     to_the_end(async move {
         let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant)).await;
         finish(&app, &grant, request, vec![id], changed).await
@@ -108,13 +177,13 @@ pub(crate) async fn relabel(
 
 /// Removes a document.
 #[utoipa::path(delete, path = "/api/documents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+    responses((status = 200, body = Written), (status = 404, body = Problem)))]
 pub(crate) async fn remove(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     Writer(grant): Writer,
     Segment(id): Segment,
-) -> Result<Json<Receipt>, Problem> {
+) -> Result<Json<Written>, Problem> {
     to_the_end(async move {
         let removed = app.intake.remove(std::slice::from_ref(&id)).await;
         let removed = removed.map(|receipt| (receipt.documents > 0).then_some(receipt));
@@ -126,14 +195,16 @@ pub(crate) async fn remove(
 /// Goes on when the caller hangs up, which would otherwise end a write before it is on record.
 async fn to_the_end(
     write: impl Future<Output = Result<Receipt, Problem>> + Send + 'static,
-) -> Result<Json<Receipt>, Problem> {
+) -> Result<Json<Written>, Problem> {
     let ended = tokio::spawn(write.in_current_span()).await;
     ended
         .map_err(|error| {
             tracing::error!(%error, "a write did not end by itself");
             Problem::internal()
         })?
-        .map(Json)
+        .map(|Receipt { documents, chunks, revision }| {
+            Json(Written { documents, chunks, revision })
+        })
 }
 
 fn stamp(grant: &Grant) -> Stamp {

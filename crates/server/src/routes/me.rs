@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use bailiwick_authority::Timestamp;
-use bailiwick_index::Size;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::ask;
-use crate::caller::Reader;
+use crate::ask::{self, Extent};
+use crate::caller::{Reader, is_administrator};
 use crate::problem::Problem;
 
 /// How the server sees the caller.
@@ -21,20 +20,21 @@ pub(crate) struct Me {
     /// The person; with the issuer, all of her name here.
     subject: String,
     /// The claims that the policy reads.
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     claims: Map<String, Value>,
     /// The claims that the policy would read, and that this token does not carry usably.
     missing: Vec<String>,
     /// How much she may read.
-    #[schema(value_type = Object)]
-    bailiwick: Size,
+    bailiwick: Extent,
     /// When the token ends: RFC 3339, UTC.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
     /// Seconds until then.
     expires_in: i64,
     /// Names the policy that decided.
     policy_revision: String,
+    /// Whether she may administer.
+    administrator: bool,
 }
 
 /// Tells the caller who she is here.
@@ -49,9 +49,10 @@ pub(crate) async fn me(State(app): State<App>, reader: Reader) -> Result<Json<Me
         subject: reader.claims.subject().to_owned(),
         claims,
         missing,
-        bailiwick,
+        bailiwick: bailiwick.into(),
         expires_at,
         expires_in: expires_at.unix() - Timestamp::now().unix(),
         policy_revision: reader.bailiwick.policy_revision().to_owned(),
+        administrator: is_administrator(&reader.claims, &app),
     }))
 }

@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -28,12 +30,24 @@ pub(crate) async fn metrics(State(app): State<App>) -> String {
 }
 
 /// What the web app needs to sign people in.
-#[utoipa::path(get, path = "/app-config.json", tag = "people", responses((status = 200, body = Object)))]
-pub(crate) async fn app_config(State(app): State<App>) -> Json<Value> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AppConfig {
+    /// The identity provider.
+    issuer: String,
+    /// What the web app is called there.
+    client_id: String,
+    /// What it asks for.
+    scopes: Vec<String>,
+}
+
+/// Tells the web app how to sign people in.
+#[utoipa::path(get, path = "/app-config.json", tag = "people",
+    responses((status = 200, body = AppConfig)))]
+pub(crate) async fn app_config(State(app): State<App>) -> Json<AppConfig> {
     let settings = &app.settings;
-    Json(json!({
-        "issuer": settings.issuer,
-        "client_id": settings.client_id,
-        "scopes": settings.scopes,
-    }))
+    Json(AppConfig {
+        issuer: settings.issuer.clone(),
+        client_id: settings.client_id.clone(),
+        scopes: settings.scopes.clone(),
+    })
 }

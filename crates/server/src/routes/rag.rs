@@ -31,8 +31,11 @@ pub(crate) struct Answer {
 }
 
 /// Answers a question from what the caller may read.
+///
+/// As `text/event-stream`: `sources` with [`Sources`], a `token` with `{"text"}` for each piece,
+/// then `done`; or `error` with a [`Problem`], which ends it.
 #[utoipa::path(post, path = "/api/rag/query", tag = "people", request_body = Question,
-    responses((status = 200, body = Answer), (status = 400, body = Problem), (status = 401, body = Problem)))]
+    responses((status = 200, content((Answer = "application/json"), (String = "text/event-stream"))), (status = 400, body = Problem), (status = 401, body = Problem)))]
 pub(crate) async fn query(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
