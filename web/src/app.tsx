@@ -28,10 +28,11 @@ export function App() {
 
 function Signed() {
   const drawer = useSignal(false);
-  const administers = path.value.startsWith('/admin');
+  const here = path.value;
+  const administers = here.startsWith('/admin');
   useEffect(() => {
     drawer.value = false;
-  }, [path.value, drawer]);
+  }, [here, drawer]);
   return (
     <>
       <a class="skip" href="#main">

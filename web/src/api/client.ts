@@ -22,7 +22,7 @@ interface Call<O> {
 }
 
 /** Calls the server and reads its JSON. Throws a {@link Problem} in every other case. */
-export async function call<P extends keyof paths & string, M extends Method & keyof paths[P]>(
+export async function call<P extends keyof paths, M extends Method & keyof paths[P]>(
   method: M,
   template: P,
   given: Call<Operation<P, M>> = {},
@@ -36,7 +36,7 @@ export async function call<P extends keyof paths & string, M extends Method & ke
 }
 
 /** Calls the server and hands on its answer if it is 2xx. */
-export async function send<P extends keyof paths & string, M extends Method & keyof paths[P]>(
+export async function send<P extends keyof paths, M extends Method & keyof paths[P]>(
   method: M,
   template: P,
   given: Call<Operation<P, M>> = {},

@@ -115,9 +115,11 @@ export function receive(key: string, question: string, status: number, body: unk
 export function waiting(key: string, question: string): Signal<Turn> {
   const known = turnOf(key);
   if (known) return known;
-  const begun = conversation(crypto.randomUUID(), Date.now(), [{ ...asking(key, question), progress: 'queued' }]);
+  const turn = signal<Turn>({ ...asking(key, question), progress: 'queued' });
+  const begun = conversation(crypto.randomUUID(), Date.now(), []);
+  begun.turns.value = [turn];
   conversations.value = [begun, ...conversations.peek()];
-  return begun.turns.peek()[0] as Signal<Turn>;
+  return turn;
 }
 
 /** Every turn, of all conversations. */

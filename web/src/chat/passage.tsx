@@ -78,7 +78,7 @@ function Open({ shown, source, sources, answer }: Props) {
         <Chips of={label(source, sources.classification)} />
         <Why document={source.node.ref_doc_id} />
         <div class="prose text">
-          <Markdown text={whole.value ?? source.node.text} weave={weave} />
+          <Markdown text={untitled(whole.value ?? source.node.text, title(source))} weave={weave} />
         </div>
         {problem.value && <p class="bad">{problem.value}</p>}
         {whole.value === null && (
@@ -90,6 +90,12 @@ function Open({ shown, source, sources, answer }: Props) {
       </div>
     </section>
   );
+}
+
+/** The text without the title that stands above it. */
+function untitled(text: string, title: string): string {
+  const [first = '', ...rest] = text.split('\n');
+  return first.replace(/^#\s+/, '').trim() === title ? rest.join('\n') : text;
 }
 
 function Origin({ of }: { of: Source }) {

@@ -3,30 +3,38 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import type { Conversation } from './conversations';
 
-/** Closer to the end than this, in pixels, one reads along with what is being written. */
+/** Closer to the end than this, in pixels, counts as there. */
 const CLOSE = 96;
 
 /** Where the reader was in each conversation, in pixels from its top. */
 const positions = new Map<string, number>();
 
-/** Follows an answer while the reader is at its end, and stays where she is when she is not. */
+/**
+ * Begins each new question at the top, and then leaves the page where the reader has it. Follows
+ * what is written only after she asked for the end, until she turns back.
+ */
 export function useReading(of: Conversation) {
   const frame = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
+  const follows = useRef(false);
+  const begun = useRef(0);
   const atEnd = useSignal(true);
   const count = of.turns.value.length;
 
   const toEnd = () => {
+    follows.current = true;
     const shown = frame.current;
     if (shown) shown.scrollTop = shown.scrollHeight;
   };
 
-  // A new question is always worth seeing.
   useLayoutEffect(() => {
-    const before = positions.get(of.id);
-    if (before === undefined || frame.current?.dataset['shown'] === 'true') toEnd();
-    else if (frame.current) frame.current.scrollTop = before;
-    if (frame.current) frame.current.dataset['shown'] = 'true';
+    const shown = frame.current;
+    const last = content.current?.lastElementChild as HTMLElement | null | undefined;
+    const returned = begun.current === 0 ? positions.get(of.id) : undefined;
+    if (shown && returned !== undefined) shown.scrollTop = returned;
+    else if (shown && last && count > begun.current) shown.scrollTop = last.offsetTop;
+    begun.current = count;
+    follows.current = false;
   }, [of.id, count]);
 
   useLayoutEffect(() => {
@@ -35,18 +43,19 @@ export function useReading(of: Conversation) {
     if (!shown || !grows) return;
     const look = () => {
       atEnd.value = shown.scrollHeight - shown.scrollTop - shown.clientHeight < CLOSE;
+      if (!atEnd.peek()) follows.current = false;
       positions.set(of.id, shown.scrollTop);
     };
-    const follow = new ResizeObserver(() => {
-      if (atEnd.peek()) toEnd();
+    const grown = new ResizeObserver(() => {
+      if (follows.current) shown.scrollTop = shown.scrollHeight;
       look();
     });
     shown.addEventListener('scroll', look, { passive: true });
-    follow.observe(grows);
-    follow.observe(shown);
+    grown.observe(grows);
+    grown.observe(shown);
     return () => {
       shown.removeEventListener('scroll', look);
-      follow.disconnect();
+      grown.disconnect();
     };
   }, [of.id, atEnd]);
 

@@ -93,7 +93,8 @@ export async function giveToken(token: Token): Promise<void> {
 
 /** Lets every worker of this site forget the token and what waits, also one that has not taken over. */
 export async function clearWorker(): Promise<void> {
-  const workers = [navigator.serviceWorker?.controller, registration?.active, registration?.waiting];
+  if (!('serviceWorker' in navigator)) return;
+  const workers = [navigator.serviceWorker.controller, registration?.active, registration?.waiting];
   const distinct = new Set(workers.filter((worker) => worker !== null && worker !== undefined));
   await Promise.allSettled([...distinct].map((worker) => tell(worker, 'CLEAR', null)));
 }

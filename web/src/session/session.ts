@@ -45,7 +45,7 @@ type News = { readonly signedOut: true } | { readonly signedIn: string };
 
 const tabs = new BroadcastChannel('bailiwick-session');
 let manager: UserManager | null = null;
-const leaving: (() => Promise<void> | void)[] = [];
+const leaving: (() => Promise<void>)[] = [];
 
 const renewal = new Renewal(
   async () => tokenOf(await renewSilently()),
@@ -58,7 +58,7 @@ const renewal = new Renewal(
 );
 
 /** Called when a person signs out, to forget what is hers. */
-export function whenLeaving(forget: () => Promise<void> | void): void {
+export function whenLeaving(forget: () => Promise<void>): void {
   leaving.push(forget);
 }
 

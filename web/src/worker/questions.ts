@@ -88,16 +88,14 @@ export class Questions {
   }
 
   async #replayAll(): Promise<void> {
-    let waits = false;
-    // A server that is not there, or wants a pause, is not asked the next question at once.
-    let pause = false;
+    const outcomes: ('done' | 'keep' | 'pause')[] = [];
     await this.#each(async (entry) => {
-      const sent = pause ? 'pause' : await this.#send(entry);
-      pause ||= sent === 'pause';
-      waits ||= sent !== 'done';
-      return sent !== 'done';
+      // A server that is not there, or wants a pause, is not asked the next question at once.
+      const outcome = outcomes.includes('pause') ? 'pause' : await this.#send(entry);
+      outcomes.push(outcome);
+      return outcome !== 'done';
     });
-    if (waits) throw new StillWaiting();
+    if (outcomes.some((outcome) => outcome !== 'done')) throw new StillWaiting();
   }
 
   /** Takes each entry once; those that `keeps` wants go back in their order, with their age. */
