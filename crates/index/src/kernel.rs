@@ -94,10 +94,10 @@ impl Instructions {
     }
 }
 
-/// Compiles the loops with these instructions. `$widen` turns 16 half-precision numbers into
-/// single ones.
+/// Compiles the loops with these instructions. `$differences` compares a block with a query, `$widen`
+/// turns 16 half-precision numbers into single ones.
 macro_rules! compile {
-    ($name:ident, $(#[$features:meta],)? $widen:path) => {
+    ($name:ident, $(#[$features:meta],)? $differences:path, $widen:path) => {
         mod $name {
             use super::*;
 
@@ -108,7 +108,9 @@ macro_rules! compile {
                 factors: &[Factors],
                 bounds: &mut [f32],
             ) -> f32 {
-                scan::upper_bounds(query, blocks, factors, bounds)
+                scan::upper_bounds(query, blocks, factors, bounds, |words, block| {
+                    $differences(words, block)
+                })
             }
 
             $(#[$features])?
@@ -134,13 +136,14 @@ macro_rules! compile {
     };
 }
 
-compile!(baseline, product::widen);
+compile!(baseline, scan::differences, product::widen);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, #[target_feature(enable = "avx2,popcnt,f16c")], product::widen_f16c);
+compile!(avx2, #[target_feature(enable = "avx2,popcnt,f16c")], scan::differences, product::widen_f16c);
 #[cfg(target_arch = "x86_64")]
 compile!(
     avx512,
     #[target_feature(enable = "avx2,popcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")],
+    scan::differences_avx512,
     product::widen_avx512
 );
 

@@ -1,7 +1,15 @@
 //! Upper bounds from codes of one bit a dimension. All is inlined into each version of its caller.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    _mm512_add_epi64, _mm512_cvtepi64_epi32, _mm512_popcnt_epi64, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_slli_epi64, _mm512_xor_si512,
+};
+
 use crate::code::{BlockWord, CodedQuery, Factors, PLANES, ROWS};
 
+/// Of all bits of a word of a query.
+const WEIGHTS: i32 = 64 * 15;
 /// Bounds that are compared at once.
 const RUN: usize = 32;
 
@@ -11,6 +19,7 @@ pub(super) fn upper_bounds(
     blocks: &[BlockWord],
     factors: &[Factors],
     bounds: &mut [f32],
+    against: impl Fn(&[[u64; PLANES]], &[BlockWord]) -> [i32; ROWS] + Copy,
 ) -> f32 {
     let words = query.words.as_slice();
     let mut blocks = blocks.chunks_exact(words.len().max(1));
@@ -18,7 +27,7 @@ pub(super) fn upper_bounds(
     let (bounds, last_bounds) = bounds.as_chunks_mut::<ROWS>();
     let mut greatest = [f32::NEG_INFINITY; ROWS];
     for ((bounds, factors), block) in bounds.iter_mut().zip(factors).zip(&mut blocks) {
-        *bounds = of_block(query, words, block, factors);
+        *bounds = of_block(query, against(words, block), factors);
         for (greatest, bound) in greatest.iter_mut().zip(bounds) {
             *greatest = greater(*greatest, *bound);
         }
@@ -27,7 +36,7 @@ pub(super) fn upper_bounds(
     if let Some(block) = blocks.next() {
         let mut factors = [Factors::default(); ROWS];
         factors.iter_mut().zip(last_factors).for_each(|(factors, last)| *factors = *last);
-        let of_block = of_block(query, words, block, &factors);
+        let of_block = of_block(query, against(words, block), &factors);
         for (bound, of_row) in last_bounds.iter_mut().zip(of_block) {
             *bound = of_row;
             greatest = greater(greatest, of_row);
@@ -44,17 +53,11 @@ fn greater(left: f32, right: f32) -> f32 {
 
 #[expect(clippy::indexing_slicing, reason = "`row` is below `ROWS`, as long as the arrays are")]
 #[inline(always)]
-fn of_block(
-    query: &CodedQuery,
-    words: &[[u64; PLANES]],
-    block: &[BlockWord],
-    factors: &[Factors; ROWS],
-) -> [f32; ROWS] {
-    let against = disagreements(words, block);
-    let all = 15 * 64 * words.len() as i32;
+fn of_block(query: &CodedQuery, against: [i32; ROWS], factors: &[Factors; ROWS]) -> [f32; ROWS] {
+    let all = WEIGHTS.wrapping_mul(query.words.len() as i32);
     std::array::from_fn(|row| {
-        let (factors, against) = (factors[row], against[row]);
-        let sum = all.wrapping_sub(against.wrapping_mul(2)) as f32;
+        let factors = factors[row];
+        let sum = all.wrapping_sub(against[row].wrapping_mul(2)) as f32;
         let own = factors.error * query.length;
         let rounding = factors.scale * query.residual;
         factors.scale * (query.unit * sum) + (own * own + rounding * rounding).sqrt()
@@ -64,21 +67,39 @@ fn of_block(
 /// For each row, the weights of the query's bits that differ from the row's.
 #[expect(clippy::indexing_slicing, reason = "`row` is below `ROWS`, as long as the arrays are")]
 #[inline(always)]
-fn disagreements(words: &[[u64; PLANES]], block: &[BlockWord]) -> [i32; ROWS] {
-    let mut counts = [[0_u64; ROWS]; PLANES];
+pub(super) fn differences(words: &[[u64; PLANES]], block: &[BlockWord]) -> [i32; ROWS] {
+    let mut sums = [0_u64; ROWS];
     for (rows, planes) in block.iter().zip(words) {
-        for (counts, plane) in counts.iter_mut().zip(planes) {
-            for (count, row) in counts.iter_mut().zip(rows) {
-                *count = count.wrapping_add(u64::from((row ^ plane).count_ones()));
-            }
+        for row in 0..ROWS {
+            let [ones, twos, fours, eights] =
+                planes.map(|plane| u64::from((rows[row] ^ plane).count_ones()));
+            let low = ones.wrapping_add(twos.wrapping_mul(2));
+            let high = fours.wrapping_add(eights.wrapping_mul(2));
+            sums[row] = sums[row].wrapping_add(low).wrapping_add(high.wrapping_mul(4));
+        }
+    }
+    sums.map(|sum| sum as i32)
+}
+
+/// The same. Written out, because the optimiser goes along the words instead of the rows as soon
+/// as there are eight of them, which takes three times as long.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512vpopcntdq")]
+pub(super) fn differences_avx512(words: &[[u64; PLANES]], block: &[BlockWord]) -> [i32; ROWS] {
+    let mut counts = [_mm512_setzero_si512(); PLANES];
+    for (rows, planes) in block.iter().zip(words) {
+        let rows = bytemuck::cast(*rows);
+        for (count, plane) in counts.iter_mut().zip(planes) {
+            let differing = _mm512_xor_si512(rows, _mm512_set1_epi64(plane.cast_signed()));
+            *count = _mm512_add_epi64(*count, _mm512_popcnt_epi64(differing));
         }
     }
     let [ones, twos, fours, eights] = counts;
-    std::array::from_fn(|row| {
-        let high = fours[row].wrapping_add(eights[row].wrapping_mul(2));
-        let low = ones[row].wrapping_add(twos[row].wrapping_mul(2));
-        low.wrapping_add(high.wrapping_mul(4)) as i32
-    })
+    let low = _mm512_add_epi64(ones, _mm512_slli_epi64::<1>(twos));
+    let high = _mm512_add_epi64(fours, _mm512_slli_epi64::<1>(eights));
+    let sums = _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high));
+    bytemuck::cast(_mm512_cvtepi64_epi32(sums))
 }
 
 #[inline(always)]

@@ -46,6 +46,8 @@ fn plain_bound(query: &CodedQuery, code: &[u64], factors: Factors) -> f32 {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn every_instruction_set_gives_the_same_bounds((rows, query) in rows()) {
         let coder = Coder::new(query.len());
