@@ -1,9 +1,8 @@
-"""Runs Bailiwick and the baseline side by side under the same load and writes RESULTS.md."""
+"""Runs Bailiwick and the baseline side by side under the same load and writes its section of RESULTS.md."""
 
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import httpx
 import jwt
-from corpus import CHUNKS, DEPARTMENTS, ROOT, documents, questions
+from corpus import DEPARTMENTS, ROOT, documents, questions
 from cryptography.hazmat.primitives.asymmetric import rsa
+from results import record, table
 
 sys.path.insert(0, str(ROOT / "tests/peers"))
 from house import BINARY, House, bearer, free_port, stop, until  # noqa: E402
@@ -26,9 +26,15 @@ HERE = Path(__file__).parent
 CONNECTIONS = 16
 # More, because each token waits for the disk, and the core should have others to sign meanwhile.
 TOKEN_CONNECTIONS = 64
+STORES = {"llamaindex": "LlamaIndex", "qdrant": "Qdrant"}
+EXAMPLES = """examples:
+  bench/run                                   beside LlamaIndex, 10,000 chunks
+  bench/run --store qdrant --chunks 100000    beside Qdrant in the process
+"""
 PEOPLE = {
     "everything permitted": {"department": DEPARTMENTS, "user_clearance": "TopSecret", "projects": []},
     "one department": {"department": ["sales"], "user_clearance": "TopSecret", "projects": []},
+    "12 % of all": {"department": ["sales"], "user_clearance": "Restricted", "projects": []},
 }
 
 
@@ -76,12 +82,12 @@ def medians(results: list[dict]) -> dict:
     return {name: statistics.median(result[name] for result in results) for name in ("rps", "p50_ms", "p99_ms")}
 
 
-def fill(house: House) -> float:
+def fill(house: House, count: int) -> float:
     token = house.agent_token(house.agent("bench", "write:documents"))
-    made, chunks, started = documents(), 0, time.monotonic()
+    made, chunks, started = documents(count), 0, time.monotonic()
     for at in range(0, len(made), 100):
         chunks += house.store(token, made[at : at + 100]).raise_for_status().json()["chunks"]
-    assert chunks == CHUNKS, f"{chunks} chunks instead of {CHUNKS}: the comparison would not be fair"
+    assert chunks == count, f"{chunks} chunks instead of {count}: the comparison would not be fair"
     return len(made) / (time.monotonic() - started)
 
 
@@ -128,17 +134,18 @@ def signing(house: House, seconds: int, passes: int) -> tuple[float, float]:
     return statistics.median(tokens), statistics.median(signatures)
 
 
-def report(measured: dict, ingest_rate: float, same: float, tokens: float, signatures: float) -> str:
-    lines = ["| retrieval | server | requests/s | p50 ms | p99 ms | × requests/s | p99 ÷ |", "|---|---|--:|--:|--:|--:|--:|"]
+def report(name: str, measured: dict, ingest_rate: float, same: float, tokens: float, signatures: float) -> str:
+    rows = []
     for (who, kind), value in measured.items():
         base = measured[who, "baseline"]
-        name = "FastAPI + LlamaIndex" if kind == "baseline" else f"Bailiwick, {kind}"
-        lines.append(
-            f"| {who} | {name} | {value['rps']:,.1f} | {value['p50_ms']:.2f} | {value['p99_ms']:.2f} "
-            f"| {value['rps'] / base['rps']:,.0f} | {base['p99_ms'] / value['p99_ms']:,.0f} |"
-        )
+        server = f"FastAPI + {name}" if kind == "baseline" else f"Bailiwick, {kind}"
+        figures = [f"{value['rps']:,.1f}", f"{value['p50_ms']:.2f}", f"{value['p99_ms']:.2f}"]
+        ratios = [f"{value['rps'] / base['rps']:,.0f}", f"{base['p99_ms'] / value['p99_ms']:,.0f}"]
+        rows.append([who, server, *figures, *ratios])
     rate = f"{tokens:,.0f} delegation tokens/s, {signatures:,.0f} signatures/s by `openssl speed rsa2048`"
-    lines += [
+    head = ["retrieval", "server", "requests/s", "p50 ms", "p99 ms", "× requests/s", "p99 ÷"]
+    lines = [
+        table(head, rows, left=2),
         "",
         f"Token issue on one core, {TOKEN_CONNECTIONS} connections: {rate}: {100 * tokens / signatures:.0f} %.",
         f"Ingestion over HTTP in batches of 100, durable: {ingest_rate:,.0f} documents/s.",
@@ -147,29 +154,27 @@ def report(measured: dict, ingest_rate: float, same: float, tokens: float, signa
     return "\n".join(lines)
 
 
-def machine() -> str:
-    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text()).group(1)) / 2**20
-    name = cpu.group(1) if cpu else platform.machine()
-    return f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-
-
 def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--seconds", type=int, default=8)
-    arguments.add_argument("--passes", type=int, default=3)
+    arguments = argparse.ArgumentParser(
+        prog="bench/run", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--store", choices=STORES, default="llamaindex", help="the baseline's (default: llamaindex)")
+    arguments.add_argument("--chunks", type=int, default=10_000, help="default: 10,000")
+    arguments.add_argument("--seconds", type=int, default=8, help="for each measurement (default: 8)")
+    arguments.add_argument("--passes", type=int, default=3, help="default: 3")
     given = arguments.parse_args()
     issuer = Issuer()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         port = free_port()
         baseline_url = f"http://127.0.0.1:{port}"
-        baseline = subprocess.Popen([sys.executable, "baseline.py", issuer.url, str(port)], cwd=HERE)
+        command = [sys.executable, "baseline.py", issuer.url, str(port), given.store, str(given.chunks)]
+        baseline = subprocess.Popen(command, cwd=HERE)
         house = House(directory / "house", issuer.url)
         try:
             house.start(log="warn")
-            ingest_rate = fill(house)
-            until(lambda: is_up(baseline, baseline_url), 180, "the baseline answers", pause=0.5)
+            ingest_rate = fill(house, given.chunks)
+            until(lambda: is_up(baseline, baseline_url), 900, "the baseline answers", pause=0.5)
             same = agreement(house, baseline_url, issuer)
             measured = retrieval(house, baseline_url, issuer, directory, given.seconds, given.passes)
             stop(baseline)
@@ -178,12 +183,14 @@ def main():
             for process in (baseline, house.process):
                 if process:
                     stop(process)
-    table = report(measured, ingest_rate, same, tokens, signatures)
-    print(table)
-    how = f"Medians of {given.passes} interleaved passes of {given.seconds} s, {CONNECTIONS} connections, {CHUNKS:,} chunks."
+    made = report(STORES[given.store], measured, ingest_rate, same, tokens, signatures)
+    print(made)
+    passes = f"{given.passes} interleaved passes of {given.seconds} s"
+    how = f"Medians of {passes}, {CONNECTIONS} connections, {given.chunks:,} chunks."
     build = "a release build" if "release" in BINARY.parts else "not a release build"
-    text = f"# Results\nWritten by `bench/run` on {time.strftime('%d %B %Y')}.\nMachine: {machine()}.\n{how}\nBailiwick was {build}.\n\n{table}\n"
-    (HERE / "RESULTS.md").write_text(text)
+    text = f"{how}\nBailiwick was {build}.\n\n{made}"
+    title = f"The whole server beside FastAPI and {STORES[given.store]}, {given.chunks:,} chunks"
+    record(title, f"bench/run --store {given.store} --chunks {given.chunks}", text)
 
 
 def is_up(process: subprocess.Popen, url: str) -> bool:

@@ -1,4 +1,4 @@
-"""10,000 one-chunk documents with labels, and questions about them; the same on every machine."""
+"""One-chunk documents with labels, and questions about them; the same on every machine."""
 
 import random
 import sys
@@ -8,7 +8,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "models/static/static-en-256.bin"
 DEPARTMENTS = ["engineering", "sales", "finance", "people", "legal"]
 LEVELS = ["Public", "Internal", "Restricted", "Secret", "TopSecret"]
-CHUNKS = 10_000
 
 
 def vocabulary() -> list[str]:
@@ -25,10 +24,10 @@ def words(draw: random.Random, count: int, known=[]) -> str:  # noqa: B006: the 
     return " ".join(known[int(len(known) ** draw.random()) - 1] for _ in range(count))
 
 
-def documents() -> list[dict]:
+def documents(count: int) -> list[dict]:
     draw = random.Random(1)
     made = []
-    for n in range(CHUNKS):
+    for n in range(count):
         text = ". ".join(words(draw, draw.randint(8, 16)).capitalize() for _ in range(4)) + "."
         metadata = {"department": draw.choice(DEPARTMENTS), "clearance_level": draw.choice(LEVELS)}
         made.append({"id": f"doc-{n:05}", "text": text, "metadata": metadata})
