@@ -38,12 +38,9 @@ pub(crate) struct Store {
 
 pub(crate) fn store(config: &Config, schema: Arc<Schema>) -> Result<Store> {
     let embedder = bailiwick_models::embedder(&config.embedding)?;
-    let options = Options {
-        folder: config.data_dir.join("index"),
-        schema: Arc::clone(&schema),
-        embedder: embedder.id().to_owned(),
-        dimensions: embedder.dimensions(),
-    };
+    let folder = config.data_dir.join("index");
+    let (space, dimensions) = (embedder.id().to_owned(), embedder.dimensions());
+    let options = Options::new(folder, Arc::clone(&schema), space, dimensions);
     let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(options)?);
     let intake = Intake::new(schema, Arc::clone(&embedder), Arc::clone(&index));
     Ok(Store { index, embedder, intake })

@@ -60,13 +60,9 @@ fn world() -> World {
     let attributes: Vec<AttributeConfig> =
         serde_json::from_value(json!([{ "name": "team", "type": "keyword" }])).unwrap();
     let schema = Arc::new(Schema::new(&attributes).unwrap());
-    let index = EmbeddedIndex::open(Options {
-        folder: folder.path().to_owned(),
-        schema: Arc::clone(&schema),
-        embedder: "bench".into(),
-        dimensions: DIMENSIONS,
-    })
-    .unwrap();
+    let options =
+        Options::new(folder.path().to_owned(), Arc::clone(&schema), "bench".into(), DIMENSIONS);
+    let index = EmbeddedIndex::open(options).unwrap();
     let mut numbers = Numbers(1);
     let (everything, one_team) = runtime.block_on(async {
         for batch in 0..CHUNKS / 500 {
@@ -130,12 +126,9 @@ fn search(bencher: Bencher<'_, '_>, mode: Mode, all: bool) {
     let world = world();
     let within = if all { &world.everything } else { &world.one_team };
     let mut numbers = Numbers(7);
-    let queries = (0..64).map(|_| Query {
-        text: (0..6).map(|_| numbers.word()).collect::<Vec<_>>().join(" "),
-        vector: numbers.vector(),
-        top_k: 5,
-        mode,
-        dense_weight: 0.4,
+    let queries = (0..64).map(|_| {
+        let text = (0..6).map(|_| numbers.word()).collect::<Vec<_>>().join(" ");
+        Query { dense_weight: 0.4, ..Query::new(text, numbers.vector(), 5, mode) }
     });
     let queries: Vec<Query> = queries.collect();
     let mut turn = queries.iter().cycle();

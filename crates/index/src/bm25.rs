@@ -1,28 +1,20 @@
 //! BM25 in which only the permitted chunks exist.
 //!
-//! Tantivy keeps the words, where they stand and how long each chunk is.
-//! Which chunks count is decided here: document frequencies, the number of chunks and the average
-//! length are those of the permitted chunks, and a score is summed in the order of the words, so
-//! that hidden chunks move neither a score nor a tie (Robertson and Zaragoza 2009,
-//! doi:10.1561/1500000019; the leak is Büttcher and Clarke's, FAST 2005).
+//! Document frequencies, the number of chunks and the average length are those of the permitted
+//! chunks, and a score is summed in the order of the words, so that hidden chunks move neither a
+//! score nor a tie (Robertson and Zaragoza 2009, doi:10.1561/1500000019; the leak is Büttcher and
+//! Clarke's, FAST 2005).
+//!
+//! The chunks that hold a word are listed by place, so those that are permitted are stretches of
+//! the list: hidden ones are passed over without being read, and counting is a subtraction.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
 
-use bailiwick_policy::{Bailiwick, LabelId};
-use tantivy::fieldnorm::FieldNormReader;
-use tantivy::postings::Postings;
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::tokenizer::{TextAnalyzer, TokenStream};
-use tantivy::{DocSet, InvertedIndexReader, SegmentReader, TERMINATED, Term};
-
-use crate::dense::{Blocks, Totals};
+use crate::analysis::Analyzer;
 use crate::rank::{Best, Ranked};
-
-/// The field of a chunk's row in the catalogue.
-pub(crate) const CHUNK: &str = "chunk";
-/// The field of its label.
-pub(crate) const LABEL: &str = "label";
+use crate::segment::Postings;
+use crate::snapshot::{Part, Place, Totals, Visible};
 
 /// The saturation of repeated words, as tuned on SciFact.
 const K1: f32 = 0.9;
@@ -31,145 +23,143 @@ const B: f32 = 0.4;
 /// The most distinct words of a query that are looked up.
 const MOST_WORDS: usize = 64;
 
-/// What is needed of a segment to score its chunks, read once.
-pub(crate) struct Segment {
-    words: Arc<InvertedIndexReader>,
-    lengths: FieldNormReader,
-    /// For each place: the chunk's row and its label, or none for a chunk that was deleted.
-    chunks: Vec<(i64, Option<LabelId>)>,
+/// The permitted chunks that hold a word of the query, with their scores.
+#[derive(Debug)]
+pub(crate) struct Scored<'a, 'b> {
+    visible: &'b Visible<'a>,
+    /// For each part.
+    scores: Vec<Scores>,
 }
 
-impl Segment {
-    pub(crate) fn read(reader: &SegmentReader, text: Field) -> tantivy::Result<Self> {
-        let columns = reader.fast_fields();
-        let (labels, rows) = (columns.u64(LABEL)?, columns.i64(CHUNK)?);
-        let chunks = (0..reader.max_doc()).map(|place| {
-            let label = labels.first(place).and_then(|number| u32::try_from(number).ok());
-            let alive = label.filter(|_| !reader.is_deleted(place)).map(LabelId::from_u32);
-            (rows.first(place).unwrap_or_default(), alive)
-        });
-        Ok(Self {
-            words: reader.inverted_index(text)?,
-            lengths: reader.get_fieldnorms_reader(text)?,
-            chunks: chunks.collect(),
-        })
-    }
-}
-
-/// One state of the lexical index.
-pub(crate) struct View {
-    segments: Vec<Arc<Segment>>,
-    text: Field,
-    analyzer: TextAnalyzer,
-}
-
-impl std::fmt::Debug for View {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("View").field("segments", &self.segments.len()).finish_non_exhaustive()
-    }
-}
-
-/// The permitted chunks that hold a word of the query: row, label and score.
-#[derive(Debug, Default)]
-pub(crate) struct Scored(Vec<(i64, LabelId, f32)>);
-
-impl View {
-    pub(crate) fn new(segments: Vec<Arc<Segment>>, text: Field, analyzer: TextAnalyzer) -> Self {
-        Self { segments, text, analyzer }
-    }
-
-    /// Scores every permitted chunk that holds a word of `query`.
-    pub(crate) fn score(
-        &self,
-        query: &str,
-        within: &Bailiwick,
-        totals: Totals,
-    ) -> tantivy::Result<Scored> {
-        let words = self.words(query);
-        if words.is_empty() || totals.chunks == 0 {
-            return Ok(Scored::default());
-        }
-        let norms = Norms::new(totals);
-        let mut scores: Vec<Scores> = self.segments.iter().map(|s| Scores::new(s)).collect();
-        for (word, repeats) in words {
-            let found = self.occurrences(&word, within)?;
-            let holding = found.iter().map(Vec::len).sum();
-            let weight = repeats as f32 * inverse_document_frequency(holding, totals);
-            for ((segment, found), scores) in self.segments.iter().zip(found).zip(&mut scores) {
-                for (place, frequency) in found {
-                    let length = segment.lengths.fieldnorm_id(place);
-                    scores.add(place, weight * norms.saturated(frequency, length));
-                }
-            }
-        }
-        let scored =
-            self.segments.iter().zip(scores).flat_map(|(segment, scores)| scores.of(segment));
-        Ok(Scored(scored.collect()))
-    }
-
-    /// The distinct words of the query in a fixed order, and how often each stands in it.
-    fn words(&self, query: &str) -> BTreeMap<String, usize> {
-        let mut analyzer = self.analyzer.clone();
-        let mut stream = analyzer.token_stream(query);
-        let mut words = BTreeMap::new();
-        while stream.advance() {
-            let word = &stream.token().text;
-            if words.len() < MOST_WORDS || words.contains_key(word) {
-                *words.entry(word.clone()).or_insert(0) += 1;
-            }
-        }
-        words
-    }
-
-    /// For each segment the places of the permitted chunks that hold the word, and how often.
-    fn occurrences(&self, word: &str, within: &Bailiwick) -> tantivy::Result<Vec<Vec<(u32, u32)>>> {
-        let term = Term::from_field_text(self.text, word);
-        let segments = self.segments.iter().map(|segment| {
-            let found = segment.words.read_postings(&term, IndexRecordOption::WithFreqs)?;
-            let Some(mut postings) = found else { return Ok(Vec::new()) };
-            let mut occurrences = Vec::new();
-            let mut place = postings.doc();
-            while place != TERMINATED {
-                let label = segment.chunks.get(place as usize).and_then(|(_, label)| *label);
-                if label.is_some_and(|label| within.contains(label)) {
-                    occurrences.push((place, postings.term_freq()));
-                }
-                place = postings.advance();
-            }
-            Ok(occurrences)
-        });
-        segments.collect()
-    }
-}
-
-/// The sums of one segment's chunks while they are made.
+/// The sums of one part's chunks.
+#[derive(Clone, Debug, Default)]
 struct Scores {
+    /// For each place; empty if no chunk has a score.
     sums: Vec<f32>,
     /// The places with a sum, each once.
     touched: Vec<u32>,
 }
 
-impl Scores {
-    fn new(segment: &Segment) -> Self {
-        Self { sums: vec![0.0; segment.chunks.len()], touched: Vec::new() }
-    }
+/// What of a word's postings in one part is permitted.
+struct Found<'a> {
+    number: usize,
+    part: &'a Part,
+    postings: Postings<'a>,
+    stretches: Vec<Range<usize>>,
+}
 
-    /// What is added is always positive, so a sum of zero is one that was not begun.
-    fn add(&mut self, place: u32, score: f32) {
-        if let Some(sum) = self.sums.get_mut(place as usize) {
-            if *sum == 0.0 {
-                self.touched.push(place);
+/// Scores every permitted chunk that holds a word of `query`.
+pub(crate) fn score<'a, 'b>(
+    visible: &'b Visible<'a>,
+    query: &str,
+    analyzer: &mut Analyzer,
+) -> Scored<'a, 'b> {
+    let mut scores = vec![Scores::default(); visible.part_count()];
+    let words = if visible.totals.chunks == 0 { BTreeMap::new() } else { words(query, analyzer) };
+    let norms = Norms::new(visible.totals);
+    for (word, repeats) in words {
+        let found = find(visible, &word);
+        let holding = found.iter().map(Found::count).sum();
+        let weight = repeats as f32 * inverse_document_frequency(holding, visible.totals);
+        for found in &found {
+            if let Some(scores) = scores.get_mut(found.number) {
+                scores.add(found, weight, norms);
             }
-            *sum += score;
         }
     }
+    Scored { visible, scores }
+}
 
-    fn of(self, segment: &Segment) -> impl Iterator<Item = (i64, LabelId, f32)> {
-        let Self { sums, touched } = self;
-        touched.into_iter().filter_map(move |place| {
-            let (row, label) = *segment.chunks.get(place as usize)?;
-            Some((row, label?, *sums.get(place as usize)?))
-        })
+/// The distinct words of the query in a fixed order, and how often each stands in it.
+fn words(query: &str, analyzer: &mut Analyzer) -> BTreeMap<String, usize> {
+    let mut words = BTreeMap::new();
+    analyzer.words(query, |word| {
+        if words.len() < MOST_WORDS || words.contains_key(word) {
+            *words.entry(word.to_owned()).or_insert(0) += 1;
+        }
+    });
+    words
+}
+
+fn find<'a>(visible: &Visible<'a>, word: &str) -> Vec<Found<'a>> {
+    let found = visible.parts().map(|(number, part, ranges)| {
+        let postings = part.segment.postings(word);
+        let stretches = stretches(postings.places, ranges);
+        Found { number: number as usize, part, postings, stretches }
+    });
+    found.filter(|found| !found.stretches.is_empty()).collect()
+}
+
+/// Which stretches of `places` lie within the ranges. Both are in order.
+fn stretches(places: &[u32], ranges: &[Range<u32>]) -> Vec<Range<usize>> {
+    let mut stretches = Vec::new();
+    let mut at = 0;
+    for range in ranges {
+        if at == places.len() {
+            break;
+        }
+        let start = gallop(places, at, range.start);
+        at = gallop(places, start, range.end);
+        if start < at {
+            stretches.push(start..at);
+        }
+    }
+    stretches
+}
+
+/// The first position from `at` on whose place is at least `place`: found in a time that depends
+/// on how far away it is, not on how long the list is.
+fn gallop(places: &[u32], at: usize, place: u32) -> usize {
+    let rest = places.get(at..).unwrap_or_default();
+    let mut width = 1;
+    while rest.get(width - 1).is_some_and(|found| *found < place) {
+        width *= 2;
+    }
+    let (low, high) = (width / 2, width.min(rest.len()));
+    let within = rest.get(low..high).unwrap_or_default();
+    at + low + within.partition_point(|found| *found < place)
+}
+
+impl Found<'_> {
+    fn stretch(&self, stretch: &Range<usize>) -> (&[u32], &[u8]) {
+        let places = self.postings.places.get(stretch.clone()).unwrap_or_default();
+        (places, self.postings.frequencies.get(stretch.clone()).unwrap_or_default())
+    }
+
+    /// How many permitted chunks hold the word.
+    fn count(&self) -> usize {
+        if self.part.dead.is_empty() {
+            return self.stretches.iter().map(ExactSizeIterator::len).sum();
+        }
+        let places = self.stretches.iter().flat_map(|stretch| self.stretch(stretch).0);
+        places.filter(|place| !self.part.dead.contains(**place)).count()
+    }
+}
+
+impl Scores {
+    fn add(&mut self, found: &Found<'_>, weight: f32, norms: Norms) {
+        let segment = &found.part.segment;
+        if self.sums.is_empty() {
+            self.sums = vec![0.0; segment.len()];
+        }
+        let (lengths, dead) = (segment.lengths(), &found.part.dead);
+        let all_alive = dead.is_empty();
+        for stretch in &found.stretches {
+            let (places, frequencies) = found.stretch(stretch);
+            for (place, frequency) in places.iter().zip(frequencies) {
+                let at = *place as usize;
+                let (Some(sum), Some(length)) = (self.sums.get_mut(at), lengths.get(at)) else {
+                    continue;
+                };
+                if all_alive || !dead.contains(*place) {
+                    // What is added is positive, so a sum of zero is one that was not begun.
+                    if *sum == 0.0 {
+                        self.touched.push(*place);
+                    }
+                    *sum += weight * norms.saturated(*frequency, *length);
+                }
+            }
+        }
     }
 }
 
@@ -179,42 +169,76 @@ fn inverse_document_frequency(holding: usize, totals: Totals) -> f32 {
     (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln()
 }
 
-/// How much each length marks a chunk down; Tantivy keeps a length as one of 256 classes.
-struct Norms([f32; 256]);
+/// How much a length marks a chunk down: `base + of_each × length`.
+#[derive(Clone, Copy, Debug)]
+struct Norms {
+    base: f32,
+    of_each: f32,
+}
 
 impl Norms {
     fn new(totals: Totals) -> Self {
-        let average = (totals.tokens as f32 / totals.chunks as f32).max(1.0);
-        let mut norms = [0.0; 256];
-        for (class, norm) in (0..=u8::MAX).zip(&mut norms) {
-            let length = FieldNormReader::id_to_fieldnorm(class) as f32;
-            *norm = K1 * (1.0 - B + B * length / average);
-        }
-        Self(norms)
+        let average = (totals.words as f32 / totals.chunks as f32).max(1.0);
+        Self { base: K1 * (1.0 - B), of_each: K1 * B / average }
     }
 
-    fn saturated(&self, frequency: u32, length: u8) -> f32 {
-        let norm = self.0.get(usize::from(length)).copied().unwrap_or(K1);
-        let frequency = frequency as f32;
-        frequency * (K1 + 1.0) / (frequency + norm)
+    fn saturated(self, frequency: u8, length: u16) -> f32 {
+        let frequency = f32::from(frequency);
+        frequency * (K1 + 1.0) / (frequency + self.base + self.of_each * f32::from(length))
     }
 }
 
-impl Scored {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(i64, LabelId, f32)> {
-        self.0.iter()
+impl<'a> Scored<'a, '_> {
+    /// A chunk's score; zero if it holds no word of the query.
+    pub(crate) fn score(&self, at: Place) -> f32 {
+        let sums = self.scores.get(at.part as usize).map(|scores| &scores.sums);
+        sums.and_then(|sums| sums.get(at.place as usize)).copied().unwrap_or_default()
     }
 
     /// The `most` chunks with the greatest score, best first.
-    pub(crate) fn best<'a>(&self, blocks: &'a Blocks, most: usize) -> Vec<Ranked<'a>> {
+    pub(crate) fn best(&self, most: usize) -> Vec<Ranked<'a>> {
         let mut best = Best::new(most);
-        for (row, label, score) in &self.0 {
-            if best.may_take(*score)
-                && let Some(id) = blocks.id(*label, *row)
-            {
-                best.offer(Ranked { score: *score, id, row: *row, label: *label });
+        for (part, scores) in (0..).zip(&self.scores) {
+            for place in &scores.touched {
+                let score = scores.sums.get(*place as usize).copied().unwrap_or_default();
+                let at = Place { part, place: *place };
+                if score >= best.floor()
+                    && let Some((id, row)) = self.visible.chunk(at)
+                {
+                    best.offer(Ranked { score, id, row, at });
+                }
             }
         }
         best.into_ranked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn stretches_are_what_lies_within(
+            places in prop::collection::btree_set(0_u32..400, 0..80),
+            cuts in prop::collection::btree_set(0_u32..420, 0..12),
+        ) {
+            let places: Vec<u32> = places.into_iter().collect();
+            let cuts: Vec<u32> = cuts.into_iter().collect();
+            let ranges: Vec<Range<u32>> =
+                cuts.as_chunks::<2>().0.iter().map(|[start, end]| *start..*end).collect();
+            let wanted: Vec<u32> = places
+                .iter()
+                .copied()
+                .filter(|place| ranges.iter().any(|range| range.contains(place)))
+                .collect();
+            let found: Vec<u32> = stretches(&places, &ranges)
+                .into_iter()
+                .flat_map(|stretch| places[stretch].iter().copied())
+                .collect();
+            prop_assert_eq!(found, wanted);
+        }
     }
 }

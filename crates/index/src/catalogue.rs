@@ -11,17 +11,18 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::IndexError;
-use crate::dense::Entry;
-use crate::lexical::Words;
 use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
-const LAYOUT: i64 = 1;
-/// The file of the truth in the index's folder, and the folder of the words beside it.
+const LAYOUT: i64 = 2;
+/// The file of the truth in the index's folder, and the folder of the segments beside it.
 pub(crate) const DATABASE: &str = "index.db";
-pub(crate) const DERIVED: &str = "lexical";
+pub(crate) const DERIVED: &str = "segments";
 
 const BUSY: Duration = Duration::from_secs(10);
+/// Pages of the write-ahead log before it is copied into the database, 64 MiB of them: a batch of
+/// documents is a few, and copying after each would write everything twice at once.
+const LOG_PAGES: i64 = 16_384;
 
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -32,20 +33,21 @@ const TABLES: &str = "
         text TEXT NOT NULL,
         metadata TEXT NOT NULL,
         label INTEGER NOT NULL REFERENCES labels (id),
-        content_hash BLOB NOT NULL,
-        revision INTEGER NOT NULL
+        content_hash BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX documents_by_revision ON documents (revision);
     CREATE TABLE chunks (
-        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        row INTEGER PRIMARY KEY,
         document INTEGER NOT NULL REFERENCES documents (row) ON DELETE CASCADE,
         n INTEGER NOT NULL,
         text TEXT NOT NULL,
-        vector BLOB NOT NULL,
-        words INTEGER NOT NULL,
         UNIQUE (document, n)
     ) STRICT;
-    CREATE TABLE removed (document INTEGER PRIMARY KEY, revision INTEGER NOT NULL) STRICT;
+    CREATE TABLE vectors (
+        chunk INTEGER PRIMARY KEY REFERENCES chunks (row) ON DELETE CASCADE ON UPDATE CASCADE,
+        vector BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE segments (file INTEGER PRIMARY KEY, checksum INTEGER NOT NULL) STRICT;
+    CREATE TABLE gone (chunk INTEGER PRIMARY KEY, label INTEGER NOT NULL) STRICT;
 ";
 
 /// The database, with one connection that writes and several that read.
@@ -60,31 +62,24 @@ pub(crate) struct Catalogue {
 pub(crate) struct Writer(pub(crate) Connection);
 
 /// A chunk as it is stored, with what its document says of it.
+///
+/// A row is never given to another chunk, and a chunk whose label changes gets another row: what
+/// is derived of a row stays true for ever, or the row is gone.
 #[derive(Debug)]
 pub(crate) struct StoredChunk {
-    pub(crate) document: i64,
-    pub(crate) label: LabelId,
-    pub(crate) entry: Entry,
-    pub(crate) text: String,
-}
-
-impl StoredChunk {
-    /// The chunk as the lexical index takes it.
-    pub(crate) fn words(&self) -> Words<'_> {
-        Words {
-            chunk: self.entry.row,
-            document: self.document,
-            label: self.label,
-            text: &self.text,
-        }
-    }
-}
-
-/// A document's row and label before a write changed it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Former {
     pub(crate) row: i64,
     pub(crate) label: LabelId,
+    pub(crate) id: ChunkId,
+    pub(crate) text: String,
+    pub(crate) vector: Vec<f16>,
+}
+
+/// Chunks that were stored until a write changed them.
+#[derive(Debug)]
+pub(crate) struct Former {
+    document: i64,
+    pub(crate) label: LabelId,
+    pub(crate) chunks: Vec<i64>,
 }
 
 /// A passage and what goes with it, for a hit.
@@ -164,6 +159,7 @@ fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
     // An acknowledged write must survive a loss of power, not only of the process.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     if is_new {
         connection
             .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"))?;
@@ -229,52 +225,58 @@ pub(crate) fn label_id(
     Ok(LabelId::from_u32(next))
 }
 
-/// Deletes a document, if it is there, and remembers the deletion for the lexical index.
-pub(crate) fn delete(
-    transaction: &Transaction<'_>,
-    id: &DocumentId,
-    revision: u64,
-) -> Result<Option<(Former, Vec<i64>)>, IndexError> {
-    let Some(former) = find(transaction, id)? else {
-        return Ok(None);
-    };
-    let chunks = chunk_rows(transaction, former.row)?;
-    transaction.prepare_cached("DELETE FROM documents WHERE row = ?")?.execute([former.row])?;
-    transaction
-        .prepare_cached("INSERT INTO removed VALUES (?, ?)")?
-        .execute(params![former.row, to_sql(revision)])?;
-    Ok(Some((former, chunks)))
-}
-
+/// The document's chunks as they are now, if there is such a document.
 pub(crate) fn find(connection: &Connection, id: &DocumentId) -> Result<Option<Former>, IndexError> {
-    let mut statement =
-        connection.prepare_cached("SELECT row, label FROM documents WHERE id = ?")?;
-    let former = statement.query_row([id.as_str()], |row| {
-        Ok(Former { row: row.get(0)?, label: LabelId::from_u32(row.get(1)?) })
-    });
-    Ok(former.optional()?)
-}
-
-pub(crate) fn chunk_rows(connection: &Connection, document: i64) -> Result<Vec<i64>, IndexError> {
+    let found: Option<(i64, u32)> = connection
+        .prepare_cached("SELECT row, label FROM documents WHERE id = ?")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((document, label)) = found else { return Ok(None) };
     let mut statement =
         connection.prepare_cached("SELECT row FROM chunks WHERE document = ? ORDER BY n")?;
-    let rows = statement.query_map([document], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let chunks = statement.query_map([document], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(Some(Former { document, label: LabelId::from_u32(label), chunks }))
 }
 
-/// Inserts a document whose id is free.
-pub(crate) fn insert(
+/// Deletes a document.
+pub(crate) fn delete(transaction: &Transaction<'_>, former: &Former) -> Result<(), IndexError> {
+    let mut statement = transaction.prepare_cached("DELETE FROM documents WHERE row = ?")?;
+    statement.execute([former.document])?;
+    forget(transaction, former)
+}
+
+/// Remembers for the segments that these rows are gone.
+fn forget(transaction: &Transaction<'_>, former: &Former) -> Result<(), IndexError> {
+    let mut statement = transaction.prepare_cached("INSERT INTO gone VALUES (?, ?)")?;
+    for chunk in &former.chunks {
+        statement.execute(params![chunk, former.label.as_u32()])?;
+    }
+    Ok(())
+}
+
+/// The next row of a chunk. Rows only grow, also when the last ones are deleted.
+pub(crate) fn next_row(connection: &Connection) -> rusqlite::Result<i64> {
+    Ok(meta(connection, "next_chunk")?.and_then(|text| text.parse().ok()).unwrap_or(1))
+}
+
+pub(crate) fn set_next_row(connection: &Connection, row: i64) -> rusqlite::Result<()> {
+    set_meta(connection, "next_chunk", &row.to_string())
+}
+
+/// Inserts a document whose id is free. Its chunks, whose vectors are `vectors`, get the rows from
+/// `first` on.
+pub(crate) fn insert<'a>(
     transaction: &Transaction<'_>,
     document: &NewDocument,
     label: LabelId,
-    revision: u64,
-    count_words: impl Fn(&str) -> u32,
-) -> Result<Vec<StoredChunk>, IndexError> {
+    first: i64,
+    vectors: impl Iterator<Item = &'a [f16]>,
+) -> Result<(), IndexError> {
     let metadata = Value::Object(document.metadata.clone()).to_string();
     transaction
         .prepare_cached(
-            "INSERT INTO documents (id, text, metadata, label, content_hash, revision)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents (id, text, metadata, label, content_hash)
+             VALUES (?, ?, ?, ?, ?)",
         )?
         .execute(params![
             document.id.as_str(),
@@ -282,98 +284,82 @@ pub(crate) fn insert(
             metadata,
             label.as_u32(),
             document.content_hash.as_slice(),
-            to_sql(revision)
         ])?;
     let row = transaction.last_insert_rowid();
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO chunks (document, n, text, vector, words) VALUES (?, ?, ?, ?, ?)",
-    )?;
-    let chunks = document.chunks.iter().zip(0_u32..).map(|(chunk, n)| {
-        let halves: Vec<f16> = chunk.vector.iter().copied().map(f16::from_f32).collect();
-        let bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
-        let tokens = count_words(&chunk.text);
-        statement.execute(params![row, n, chunk.text, bytes, tokens])?;
-        Ok(StoredChunk {
-            document: row,
-            label,
-            entry: Entry {
-                row: transaction.last_insert_rowid(),
-                id: ChunkId { document: document.id.clone(), n },
-                vector: halves.into_iter().map(f16::to_f32).collect(),
-                tokens,
-            },
-            text: chunk.text.clone(),
-        })
-    });
-    chunks.collect()
-}
-
-/// Gives a document new metadata and a new label.
-pub(crate) fn relabel(
-    transaction: &Transaction<'_>,
-    document: i64,
-    metadata: &Map<String, Value>,
-    label: LabelId,
-    revision: u64,
-) -> Result<(), IndexError> {
-    let metadata = Value::Object(metadata.clone()).to_string();
-    let sql = "UPDATE documents SET metadata = ?, label = ?, content_hash = x'', revision = ?
-               WHERE row = ?";
-    let values = params![metadata, label.as_u32(), to_sql(revision), document];
-    transaction.prepare_cached(sql)?.execute(values)?;
+    let mut chunk_statement = transaction
+        .prepare_cached("INSERT INTO chunks (row, document, n, text) VALUES (?, ?, ?, ?)")?;
+    let mut vector_statement = transaction.prepare_cached("INSERT INTO vectors VALUES (?, ?)")?;
+    for (((chunk, vector), n), at) in document.chunks.iter().zip(vectors).zip(0_u32..).zip(first..)
+    {
+        chunk_statement.execute(params![at, row, n, chunk.text])?;
+        vector_statement.execute(params![at, bytes(vector)])?;
+    }
     Ok(())
 }
 
-/// Calls `each` with every chunk of the documents that changed after `revision`.
-pub(crate) fn chunks_since(
-    connection: &Connection,
-    revision: u64,
-    dimensions: usize,
-    mut each: impl FnMut(StoredChunk) -> Result<(), IndexError>,
+/// Numbers as they are stored: little-endian.
+fn bytes(vector: &[f16]) -> Vec<u8> {
+    vector.iter().flat_map(|half| half.to_le_bytes()).collect()
+}
+
+/// Gives a document new metadata and a new label, and its chunks new rows, from `first` on.
+pub(crate) fn relabel(
+    transaction: &Transaction<'_>,
+    former: &Former,
+    metadata: &Map<String, Value>,
+    label: LabelId,
+    first: i64,
 ) -> Result<(), IndexError> {
+    let metadata = Value::Object(metadata.clone()).to_string();
+    transaction
+        .prepare_cached(
+            "UPDATE documents SET metadata = ?, label = ?, content_hash = x'' WHERE row = ?",
+        )?
+        .execute(params![metadata, label.as_u32(), former.document])?;
+    forget(transaction, former)?;
+    let mut statement = transaction.prepare_cached("UPDATE chunks SET row = ? WHERE row = ?")?;
+    for (new, chunk) in (first..).zip(&former.chunks) {
+        statement.execute([new, *chunk])?;
+    }
+    Ok(())
+}
+
+/// The first `most` chunks whose row is greater than `row`, in order.
+pub(crate) fn chunks_after(
+    connection: &Connection,
+    row: i64,
+    dimensions: usize,
+    most: usize,
+) -> Result<Vec<StoredChunk>, IndexError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.row, d.id, d.label, c.row, c.n, c.vector, c.words, c.text
-         FROM documents d JOIN chunks c ON c.document = d.row
-         WHERE d.revision > ? ORDER BY c.row",
+        "SELECT c.row, d.id, c.n, d.label, c.text, v.vector
+         FROM chunks c JOIN documents d ON d.row = c.document JOIN vectors v ON v.chunk = c.row
+         WHERE c.row > ? ORDER BY c.row LIMIT ?",
     )?;
-    let mut rows = statement.query([to_sql(revision)])?;
-    let mut last: Option<DocumentId> = None;
+    let mut rows = statement.query(params![row, most as i64])?;
+    let mut chunks: Vec<StoredChunk> = Vec::new();
     while let Some(row) = rows.next()? {
         let id: &str = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         // Chunks of one document follow one another and share its id.
-        let id = match last.take().filter(|last| last.as_str() == id) {
-            Some(same) => same,
+        let last = chunks.last().map(|chunk| &chunk.id.document);
+        let document = match last.filter(|last| last.as_str() == id) {
+            Some(same) => same.clone(),
             None => DocumentId::new(id).map_err(IndexError::Damaged)?,
         };
-        last = Some(id.clone());
         let bytes = row.get_ref(5)?.as_blob().map_err(rusqlite::Error::from)?;
         let (halves, _) = bytes.as_chunks::<2>();
         if halves.len() != dimensions {
             return Err(IndexError::Dimensions { expected: dimensions, found: halves.len() });
         }
-        each(StoredChunk {
-            document: row.get(0)?,
-            label: LabelId::from_u32(row.get(2)?),
-            entry: Entry {
-                row: row.get(3)?,
-                id: ChunkId { document: id, n: row.get(4)? },
-                vector: halves.iter().map(|half| f16::from_le_bytes(*half).to_f32()).collect(),
-                tokens: row.get(6)?,
-            },
-            text: row.get(7)?,
-        })?;
+        chunks.push(StoredChunk {
+            row: row.get(0)?,
+            label: LabelId::from_u32(row.get(3)?),
+            id: ChunkId { document, n: row.get(2)? },
+            text: row.get(4)?,
+            vector: halves.iter().map(|half| f16::from_le_bytes(*half)).collect(),
+        });
     }
-    Ok(())
-}
-
-/// The rows of documents that were removed, or replaced, or changed, after `revision`.
-pub(crate) fn stale_since(connection: &Connection, revision: u64) -> Result<Vec<i64>, IndexError> {
-    let mut statement = connection.prepare(
-        "SELECT document FROM removed WHERE revision > ?1
-         UNION SELECT row FROM documents WHERE revision > ?1",
-    )?;
-    let rows = statement.query_map([to_sql(revision)], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(chunks)
 }
 
 pub(crate) fn passage(connection: &Connection, chunk: i64) -> Result<Option<Passage>, IndexError> {
@@ -421,7 +407,7 @@ pub(crate) fn content_hash(
 /// What a document's label is made from, for a schema that changed.
 #[derive(Debug)]
 pub(crate) struct Labelled {
-    pub(crate) row: i64,
+    row: i64,
     pub(crate) metadata: Map<String, Value>,
     /// The description of the label that it has.
     pub(crate) label: Value,
@@ -443,11 +429,18 @@ pub(crate) fn labelled(connection: &Connection) -> Result<Vec<Labelled>, IndexEr
     documents.collect()
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, IndexError> {
-    serde_json::from_str(text).map_err(|error| IndexError::Damaged(error.to_string()))
+/// Gives a document another label, although its chunks keep their rows: the segments have to be
+/// made anew.
+pub(crate) fn set_label(
+    transaction: &Transaction<'_>,
+    document: &Labelled,
+    label: LabelId,
+) -> Result<(), IndexError> {
+    let sql = "UPDATE documents SET label = ?, content_hash = x'' WHERE row = ?";
+    transaction.prepare_cached(sql)?.execute(params![label.as_u32(), document.row])?;
+    Ok(())
 }
 
-/// SQLite's integers are signed.
-pub(crate) fn to_sql(revision: u64) -> i64 {
-    i64::try_from(revision).unwrap_or(i64::MAX)
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, IndexError> {
+    serde_json::from_str(text).map_err(|error| IndexError::Damaged(error.to_string()))
 }

@@ -1,110 +1,122 @@
-//! One write: what it does to the catalogue, the words and the vectors.
+//! One write: what it does to the catalogue, and to what searches see.
 
-use bailiwick_policy::{Label, Schema};
+use bailiwick_policy::{Label, LabelId, Schema};
+use half::f16;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
 
 use crate::IndexError;
-use crate::catalogue;
-use crate::dense::Blocks;
-use crate::lexical::{Lexical, Words};
-use crate::types::{DocumentId, NewDocument};
+use crate::catalogue::{self, Former};
+use crate::segment::{Analysed, Fresh, FreshRow, write};
+use crate::snapshot::{Part, Snapshot};
+use crate::types::{ChunkId, DocumentId, NewDocument};
 
-/// A write that is neither committed nor visible yet. Dropped, it leaves the catalogue as it was.
+/// A write that is neither durable nor visible yet. Dropped, it leaves everything as it was.
 pub(crate) struct Change<'a> {
     schema: &'a Schema,
-    labels: Vec<Label>,
-    lexical: &'a mut Lexical,
     transaction: Transaction<'a>,
-    blocks: Blocks,
-    revision: u64,
+    labels: Vec<Label>,
+    fresh: Vec<FreshRow>,
+    next_row: i64,
+    /// The state before, without what this write removes.
+    next: Snapshot,
 }
 
 /// What a write leaves to be done once the catalogue has it.
 pub(crate) struct Committed {
     /// New or known, in the order in which they got their numbers.
     pub(crate) labels: Vec<Label>,
-    pub(crate) blocks: Blocks,
-    pub(crate) revision: u64,
+    pub(crate) snapshot: Snapshot,
 }
 
 impl<'a> Change<'a> {
-    /// Begins the next revision; `blocks` are the vectors of the one before.
+    /// Begins a write on the state `before`.
     pub(crate) fn begin(
         connection: &'a mut Connection,
         schema: &'a Schema,
-        lexical: &'a mut Lexical,
-        blocks: Blocks,
+        before: Snapshot,
     ) -> Result<Self, IndexError> {
         let transaction = connection.transaction()?;
-        let revision = catalogue::revision(&transaction)? + 1;
-        Ok(Self { schema, labels: Vec::new(), lexical, transaction, blocks, revision })
+        let next_row = catalogue::next_row(&transaction)?;
+        let (labels, fresh) = (Vec::new(), Vec::new());
+        Ok(Self { schema, transaction, labels, fresh, next_row, next: before })
     }
 
-    /// Makes the write durable. The words are not searchable before they are committed too.
+    /// Makes the write durable.
     pub(crate) fn commit(self) -> Result<Committed, IndexError> {
-        let Self { labels, transaction, blocks, revision, .. } = self;
-        catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+        let Self { transaction, labels, fresh, next_row, mut next, .. } = self;
+        next.revision += 1;
+        if !fresh.is_empty() {
+            next.add(Part::new(write(&[&Fresh::new(fresh)], next.space.dimensions), None));
+        }
+        catalogue::set_next_row(&transaction, next_row)?;
+        catalogue::set_meta(&transaction, "revision", &next.revision.to_string())?;
+        fail::fail_point!("write-before-commit", |_| Err(crate::failpoint()));
         transaction.commit()?;
-        Ok(Committed { labels, blocks, revision })
+        Ok(Committed { labels, snapshot: next })
     }
 
     /// Removes a document, and counts its chunks; none when there is no such document.
     pub(crate) fn remove(&mut self, id: &DocumentId) -> Result<Option<usize>, IndexError> {
-        let Some((former, chunks)) = catalogue::delete(&self.transaction, id, self.revision)?
-        else {
-            return Ok(None);
-        };
-        self.lexical.remove(former.row);
-        for chunk in &chunks {
-            self.blocks.remove(former.label, *chunk);
+        let Some(former) = catalogue::find(&self.transaction, id)? else { return Ok(None) };
+        catalogue::delete(&self.transaction, &former)?;
+        self.hide(&former);
+        Ok(Some(former.chunks.len()))
+    }
+
+    fn hide(&mut self, former: &Former) {
+        for row in &former.chunks {
+            self.next.remove(former.label, *row);
         }
-        Ok(Some(chunks.len()))
+        // The same write may have brought them.
+        self.fresh.retain(|fresh| !former.chunks.contains(&fresh.row));
     }
 
     /// Inserts a document whose id is free.
-    pub(crate) fn insert(&mut self, document: &NewDocument) -> Result<(), IndexError> {
-        let label = catalogue::label_id(&self.transaction, self.schema, &document.label)?;
-        self.labels.push(document.label.clone());
-        let lexical = &*self.lexical;
-        let count = |text: &str| lexical.count_words(text);
-        let chunks = catalogue::insert(&self.transaction, document, label, self.revision, count)?;
-        for chunk in chunks {
-            self.lexical.add(&chunk.words())?;
-            self.blocks.insert(label, chunk.entry);
+    pub(crate) fn insert(
+        &mut self,
+        document: &NewDocument,
+        chunks: Vec<Analysed>,
+    ) -> Result<(), IndexError> {
+        let label = self.label(&document.label)?;
+        let vectors = chunks.iter().map(|chunk| chunk.vector.as_slice());
+        catalogue::insert(&self.transaction, document, label, self.next_row, vectors)?;
+        for (n, analysed) in (0..).zip(chunks) {
+            let id = ChunkId { document: document.id.clone(), n };
+            self.fresh.push(FreshRow { row: self.next_row, label, id, analysed });
+            self.next_row += 1;
         }
         Ok(())
     }
 
-    /// Moves a document to another label, and counts its chunks; none when there is no such document.
+    /// Moves a document to another label, and counts its chunks; none when there is no such
+    /// document. Its chunks are analysed again, as if they were new.
     pub(crate) fn relabel(
         &mut self,
         id: &DocumentId,
         metadata: &Map<String, Value>,
         label: &Label,
+        analyse: impl FnOnce(Vec<(&str, Vec<f16>)>) -> Vec<Analysed>,
     ) -> Result<Option<usize>, IndexError> {
-        let Some(former) = catalogue::find(&self.transaction, id)? else {
-            return Ok(None);
-        };
-        let new = catalogue::label_id(&self.transaction, self.schema, label)?;
-        self.labels.push(label.clone());
-        catalogue::relabel(&self.transaction, former.row, metadata, new, self.revision)?;
-        let chunks = catalogue::chunk_rows(&self.transaction, former.row)?;
-        self.lexical.remove(former.row);
-        for chunk in &chunks {
-            if let Some(entry) = self.blocks.remove(former.label, *chunk) {
-                self.blocks.insert(new, entry);
-            }
-            let passage = catalogue::passage(&self.transaction, *chunk)?;
-            if let Some(passage) = passage {
-                self.lexical.add(&Words {
-                    chunk: *chunk,
-                    document: former.row,
-                    label: new,
-                    text: &passage.text,
-                })?;
-            }
+        let Some(former) = catalogue::find(&self.transaction, id)? else { return Ok(None) };
+        let new = self.label(label)?;
+        self.hide(&former);
+        catalogue::relabel(&self.transaction, &former, metadata, new, self.next_row)?;
+        let (before, count) = (self.next_row - 1, former.chunks.len());
+        let dimensions = self.next.space.dimensions;
+        let moved = catalogue::chunks_after(&self.transaction, before, dimensions, count)?;
+        let contents = moved.iter().map(|chunk| (chunk.text.as_str(), chunk.vector.clone()));
+        for (chunk, analysed) in moved.iter().zip(analyse(contents.collect())) {
+            let id = chunk.id.clone();
+            self.fresh.push(FreshRow { row: chunk.row, label: new, id, analysed });
         }
-        Ok(Some(chunks.len()))
+        self.next_row += count as i64;
+        Ok(Some(count))
+    }
+
+    fn label(&mut self, label: &Label) -> Result<LabelId, IndexError> {
+        let id = catalogue::label_id(&self.transaction, self.schema, label)?;
+        self.labels.push(label.clone());
+        Ok(id)
     }
 }

@@ -1,211 +1,206 @@
-//! Exact vector search over the permitted chunks, which stand together by label.
+//! The nearest of the permitted chunks.
 //!
-//! The codes bound every score; whole vectors are read only where the bounds leave a doubt.
+//! Few chunks are compared whole. Of many, a code of one bit a dimension bounds every score from
+//! above, and only what may be among the best is compared whole. What may be is decided from the
+//! permitted chunks' bounds alone, whatever their order, so that the result is a function of
+//! nothing else.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
-use bailiwick_policy::{Bailiwick, LabelId};
+use half::f16;
 
-use crate::codes::{Bounds, CodedQuery, Codes};
-use crate::rank::{Best, Floor, Ranked};
-use crate::types::{ChunkId, Size};
+use crate::code::{Coder, ROWS};
+use crate::kernel;
+use crate::rank::{Best, Greatest, Ranked};
+use crate::snapshot::{Part, Place, Visible};
 
-/// Products summed side by side. The order of additions is part of the result, so it is the same
-/// on every machine and whatever the instruction set.
-const LANES: usize = 16;
+/// Up to so many permitted chunks, reading codes first would not be faster.
+const FEW: u64 = 512;
+/// How many of the highest bounds are compared whole to learn how good the best are at least.
+const PROBES: usize = 100;
+/// Chunks that are bounded at a time: their bounds stay in the nearest cache.
+const PIECE: usize = 1024;
 
-/// The chunks of one label, in the order of their rows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Block {
-    /// Ascending.
-    rows: Vec<i64>,
-    ids: Vec<ChunkId>,
-    /// `rows.len()` × the number of dimensions.
-    vectors: Vec<f32>,
-    codes: Codes,
-    /// Words as the lexical index counts them, in all chunks.
-    tokens: u64,
-    /// For each chunk.
-    lengths: Vec<u32>,
-}
-
-/// One chunk as the index keeps it in memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) row: i64,
-    pub(crate) id: ChunkId,
-    pub(crate) vector: Vec<f32>,
-    pub(crate) tokens: u32,
-}
-
-impl Block {
-    fn place(&self, row: i64) -> Option<usize> {
-        self.rows.binary_search(&row).ok()
+/// The `most` permitted chunks with the greatest inner product with `vector`, best first.
+///
+/// With `exact`, all are compared whole however many there are. Without, each of the best is found
+/// unless its code understates it by more than the deviations that [`crate::code`] allows for.
+pub(crate) fn nearest<'a>(
+    visible: &Visible<'a>,
+    vector: &[f32],
+    coder: &Coder,
+    most: usize,
+    exact: bool,
+) -> Vec<Ranked<'a>> {
+    let mut best = Best::new(most);
+    if most == 0 {
+        return Vec::new();
     }
-
-    fn insert(&mut self, entry: Entry) {
-        let place = self.rows.partition_point(|row| *row < entry.row);
-        let start = place * entry.vector.len();
-        self.codes.insert(place, &entry.vector);
-        self.vectors.splice(start..start, entry.vector);
-        self.rows.insert(place, entry.row);
-        self.ids.insert(place, entry.id);
-        self.lengths.insert(place, entry.tokens);
-        self.tokens += u64::from(entry.tokens);
+    let probes = PROBES.max(4 * most);
+    if exact || visible.totals.chunks <= FEW.max(4 * probes as u64) {
+        compare_all(visible, vector, &mut best);
+    } else {
+        SCAN.with_borrow_mut(|scan| {
+            scan.bound_all(visible, vector, coder);
+            let highest = scan.highest(visible, probes);
+            scan.compare(visible, vector, highest, &mut best);
+            let floor = best.floor();
+            if floor < highest {
+                best = Best::new(most);
+                scan.compare(visible, vector, floor, &mut best);
+            }
+        });
     }
-
-    fn remove(&mut self, row: i64, dimensions: usize) -> Option<Entry> {
-        let place = self.place(row)?;
-        let start = place * dimensions;
-        let tokens = self.lengths.remove(place);
-        self.codes.remove(place, dimensions);
-        self.tokens -= u64::from(tokens);
-        Some(Entry {
-            row: self.rows.remove(place),
-            id: self.ids.remove(place),
-            vector: self.vectors.drain(start..start + dimensions).collect(),
-            tokens,
-        })
-    }
+    best.into_ranked()
 }
 
-/// All chunks, by label. A copy shares every block that a write does not touch.
-#[derive(Clone, Debug)]
-pub(crate) struct Blocks {
-    dimensions: usize,
-    by_label: Vec<Arc<Block>>,
+/// The inner product of one chunk's vector.
+pub(crate) fn score(visible: &Visible<'_>, at: Place, vector: &[f32]) -> Option<f32> {
+    let part = visible.part(at.part)?;
+    Some(kernel::inner_product(vector, part.segment.vector(at.place)))
 }
 
-/// What BM25 needs to know of the permitted chunks as a whole.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) chunks: u64,
-    pub(crate) tokens: u64,
-}
-
-impl Blocks {
-    pub(crate) fn new(dimensions: usize) -> Self {
-        Self { dimensions, by_label: Vec::new() }
-    }
-
-    pub(crate) fn insert(&mut self, label: LabelId, entry: Entry) {
-        let place = label.as_u32() as usize;
-        if self.by_label.len() <= place {
-            self.by_label.resize_with(place + 1, Arc::default);
-        }
-        if let Some(block) = self.by_label.get_mut(place) {
-            Arc::make_mut(block).insert(entry);
+fn compare_all<'a>(visible: &Visible<'a>, vector: &[f32], best: &mut Best<'a>) {
+    let dimensions = vector.len();
+    let mut products = [0.0_f32; 256];
+    for (number, part, ranges) in visible.parts() {
+        for range in ranges {
+            for start in range.clone().step_by(products.len()) {
+                let count = products.len().min((range.end - start) as usize);
+                let first = start as usize * dimensions;
+                let rows: &[f16] = part
+                    .segment
+                    .vectors()
+                    .get(first..first + count * dimensions)
+                    .unwrap_or_default();
+                let products = products.get_mut(..count).unwrap_or_default();
+                kernel::inner_products(vector, rows, products);
+                for (place, product) in (start..).zip(products) {
+                    offer(visible, part, Place { part: number, place }, *product, best);
+                }
+            }
         }
     }
+}
 
-    pub(crate) fn remove(&mut self, label: LabelId, row: i64) -> Option<Entry> {
-        let block = self.by_label.get_mut(label.as_u32() as usize)?;
-        Arc::make_mut(block).remove(row, self.dimensions)
-    }
-
-    fn permitted<'a>(
-        &'a self,
-        within: &'a Bailiwick,
-    ) -> impl Iterator<Item = (LabelId, &'a Block)> {
-        let blocks = within.iter().filter_map(|label| Some((label, self.block(label)?)));
-        blocks.filter(|(_, block)| !block.rows.is_empty())
-    }
-
-    fn block(&self, label: LabelId) -> Option<&Block> {
-        self.by_label.get(label.as_u32() as usize).map(AsRef::as_ref)
-    }
-
-    pub(crate) fn size(&self, within: &Bailiwick) -> Size {
-        self.permitted(within).fold(Size::default(), |size, (_, block)| Size {
-            labels: size.labels + 1,
-            chunks: size.chunks + block.rows.len() as u64,
-        })
-    }
-
-    pub(crate) fn totals(&self, within: &Bailiwick) -> Totals {
-        self.permitted(within).fold(Totals::default(), |totals, (_, block)| Totals {
-            chunks: totals.chunks + block.rows.len() as u64,
-            tokens: totals.tokens + block.tokens,
-        })
-    }
-
-    /// The chunk with this row, if it has this label.
-    pub(crate) fn id(&self, label: LabelId, row: i64) -> Option<&ChunkId> {
-        let block = self.block(label)?;
-        block.ids.get(block.place(row)?)
-    }
-
-    /// The inner product of one chunk with the query.
-    pub(crate) fn score(&self, label: LabelId, row: i64, query: &[f32]) -> Option<f32> {
-        let block = self.block(label)?;
-        let start = block.place(row)? * self.dimensions;
-        Some(inner_product(block.vectors.get(start..start + self.dimensions)?, query))
-    }
-
-    /// The `most` permitted chunks with the greatest inner product, best first.
-    pub(crate) fn nearest<'a>(
-        &'a self,
-        query: &[f32],
-        within: &'a Bailiwick,
-        most: usize,
-    ) -> Vec<Ranked<'a>> {
-        let query_code = CodedQuery::new(query);
-        let mut floor = Floor::new(most);
-        let mut bounds = Vec::new();
-        let mut blocks = Vec::new();
-        for (label, block) in self.permitted(within) {
-            let start = bounds.len();
-            block.codes.bounds(&query_code, &mut bounds);
-            bounds.iter().skip(start).for_each(|bounds| floor.raise(bounds.lower));
-            blocks.push((label, block, start));
-        }
-        let mut best = Best::new(most);
-        for (label, block, start) in blocks {
-            let bounds = bounds.get(start..start + block.rows.len()).unwrap_or_default();
-            block.offer(query, label, bounds, &floor, &mut best);
-        }
-        best.into_ranked()
+#[inline]
+fn offer<'a>(visible: &Visible<'a>, part: &Part, at: Place, score: f32, best: &mut Best<'a>) {
+    if score >= best.floor()
+        && !part.dead.contains(at.place)
+        && let Some((id, row)) = visible.chunk(at)
+    {
+        best.offer(Ranked { score, id, row, at });
     }
 }
 
-impl Block {
-    /// Scores the chunks that may still be among the best.
-    fn offer<'a>(
-        &'a self,
-        query: &[f32],
-        label: LabelId,
-        bounds: &[Bounds],
-        floor: &Floor,
+thread_local! {
+    /// Bounds of a large search take megabytes, which are not asked for anew each time.
+    static SCAN: RefCell<Scan> = RefCell::default();
+}
+
+/// The bounds of all permitted chunks.
+#[derive(Debug, Default)]
+struct Scan {
+    bounds: Vec<f32>,
+    pieces: Vec<Piece>,
+    places: Vec<u32>,
+    products: Vec<f32>,
+}
+
+/// Chunks that follow one another in a segment.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    part: u32,
+    /// The place of the first.
+    place: u32,
+    /// Where their bounds are.
+    start: usize,
+    length: usize,
+    /// None of them is greater.
+    highest: f32,
+}
+
+impl Scan {
+    fn bound_all(&mut self, visible: &Visible<'_>, vector: &[f32], coder: &Coder) {
+        let query = coder.query(vector);
+        self.pieces.clear();
+        let mut end = 0;
+        for (number, part, ranges) in visible.parts() {
+            for range in ranges {
+                // Codes come in blocks: what of the first and last is not permitted is bounded
+                // with the rest, and then left out.
+                let mut place = range.start as usize / ROWS * ROWS;
+                while place < range.end as usize {
+                    let length = PIECE.min(range.end as usize - place);
+                    if self.bounds.len() < end + length {
+                        self.bounds.resize(2 * (end + PIECE), 0.0);
+                    }
+                    let bounds = self.bounds.get_mut(end..end + length).unwrap_or_default();
+                    let (block, words) = part.segment.block(place);
+                    let blocks = block * words..(block + length.div_ceil(ROWS)) * words;
+                    let codes = part.segment.codes().get(blocks).unwrap_or_default();
+                    let factors = part.segment.factors();
+                    let factors = factors.get(place..place + length).unwrap_or_default();
+                    let highest = kernel::upper_bounds(&query, codes, factors, bounds);
+                    let skip = (range.start as usize).saturating_sub(place);
+                    self.pieces.push(Piece {
+                        part: number,
+                        place: (place + skip) as u32,
+                        start: end + skip,
+                        length: length - skip,
+                        highest,
+                    });
+                    end += length;
+                    place += length;
+                }
+            }
+        }
+    }
+
+    /// The bound that so many chunks reach.
+    fn highest(&self, visible: &Visible<'_>, count: usize) -> f32 {
+        let mut greatest = Greatest::new(count);
+        for piece in &self.pieces {
+            if piece.highest <= greatest.least() {
+                continue;
+            }
+            let Some(part) = visible.part(piece.part) else { continue };
+            for (place, bound) in (piece.place..).zip(self.of(piece)) {
+                if *bound > greatest.least() && !part.dead.contains(place) {
+                    greatest.offer(*bound);
+                }
+            }
+        }
+        greatest.least()
+    }
+
+    fn of(&self, piece: &Piece) -> &[f32] {
+        self.bounds.get(piece.start..piece.start + piece.length).unwrap_or_default()
+    }
+
+    /// Compares whole every chunk whose bound is at least `floor`.
+    fn compare<'a>(
+        &mut self,
+        visible: &Visible<'a>,
+        vector: &[f32],
+        floor: f32,
         best: &mut Best<'a>,
     ) {
-        let chunks = self.vectors.chunks_exact(query.len().max(1)).zip(&self.ids).zip(&self.rows);
-        for (((vector, id), row), _) in
-            chunks.zip(bounds).filter(|(_, bounds)| floor.admits(bounds.upper))
-        {
-            let score = inner_product(vector, query);
-            best.offer(Ranked { score, id, row: *row, label });
+        let mut places = std::mem::take(&mut self.places);
+        let mut products = std::mem::take(&mut self.products);
+        let mut pieces = self.pieces.iter().filter(|piece| piece.highest >= floor).peekable();
+        for (number, part, _) in visible.parts() {
+            places.clear();
+            while let Some(piece) = pieces.next_if(|piece| piece.part == number) {
+                kernel::survivors(self.of(piece), floor, piece.place, &mut places);
+            }
+            products.clear();
+            products.resize(places.len(), 0.0);
+            kernel::inner_products_at(vector, part.segment.vectors(), &places, &mut products);
+            for (place, product) in places.iter().zip(&products) {
+                offer(visible, part, Place { part: number, place: *place }, *product, best);
+            }
         }
+        (self.places, self.products) = (places, products);
     }
 }
-
-fn inner_product(vector: &[f32], query: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(|| sum_of_products(vector, query))
-}
-
-/// Inlined into each instruction set's version of its callers.
-#[inline(always)]
-fn sum_of_products(left: &[f32], right: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let (left, left_rest) = left.as_chunks::<LANES>();
-    let (right, right_rest) = right.as_chunks::<LANES>();
-    for (left, right) in left.iter().zip(right) {
-        for ((lane, left), right) in lanes.iter_mut().zip(left).zip(right) {
-            *lane += left * right;
-        }
-    }
-    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
-    lanes.iter().sum::<f32>() + rest
-}
-
-#[cfg(test)]
-mod tests;

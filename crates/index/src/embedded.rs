@@ -1,27 +1,31 @@
-//! The index in this process: SQLite holds the truth, memory holds the vectors, Tantivy the words.
+//! The index in this process: SQLite holds the truth, segments hold what searches read.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bailiwick_policy::{Bailiwick, Label, LabelTable, Schema};
+use half::f16;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use crate::bm25::View;
-use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, Writer};
-use crate::change::{Change, Committed};
-use crate::dense::Blocks;
-use crate::lexical::Lexical;
+use crate::analyst::Analyst;
+use crate::catalogue::{self, Catalogue, DATABASE, DERIVED};
+use crate::code::Coder;
 use crate::rank::Ranked;
-use crate::types::{Document, DocumentId, Hit, Hits, Mode, NewDocument, Query, Receipt, Size};
-use crate::{Index, IndexError, follow, hybrid};
+use crate::snapshot::{Snapshot, Space, Visible};
+use crate::state::{Compaction, State};
+use crate::types::{
+    ChunkId, Document, DocumentId, Hit, Hits, Metric, Mode, NewDocument, Query, Receipt, Size,
+};
+use crate::{Index, IndexError, bm25, dense, diversity, follow, hybrid, manifest, memory};
 
 /// How often a search starts again because a write changed its hits under it.
 const ATTEMPTS: usize = 3;
+/// Chunks that [`Options::new`] lets be in memory only.
+const FLUSH: usize = 16_384;
 
 /// How an embedded index is opened.
 #[derive(Clone, Debug)]
@@ -32,8 +36,23 @@ pub struct Options {
     pub schema: Arc<Schema>,
     /// Names the space of the vectors; an index holds vectors of one embedder only.
     pub embedder: String,
-    /// How long each vector is.
+    /// How long each vector is, 1 to 65,535.
     pub dimensions: usize,
+    /// What makes vectors near to each other.
+    pub metric: Metric,
+    /// The most memory that what searches read may take, in bytes; by default all there is.
+    pub memory: Option<u64>,
+    /// So many chunks in memory are moved to a file. After a crash they are read from the database
+    /// at the start, so they should not be many.
+    pub flush: usize,
+}
+
+impl Options {
+    /// Options with everything else as it is by default.
+    pub fn new(folder: PathBuf, schema: Arc<Schema>, embedder: String, dimensions: usize) -> Self {
+        let (metric, memory) = (Metric::default(), None);
+        Self { folder, schema, embedder, dimensions, metric, memory, flush: FLUSH }
+    }
 }
 
 /// The index in this process. It holds a lock on its folder as long as it lives.
@@ -42,61 +61,68 @@ pub struct EmbeddedIndex(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    schema: Arc<Schema>,
-    dimensions: usize,
-    labels: LabelTable,
+    metric: Metric,
     catalogue: Catalogue,
-    /// What searches see; replaced as a whole by each write.
-    snapshot: ArcSwap<Snapshot>,
-    writing: Mutex<Writing>,
+    /// Ended before the lock is given up: the order of the fields is that of their ends.
+    _compaction: Compaction,
+    state: Arc<State>,
     _lock: File,
-}
-
-/// What only one write at a time may touch.
-#[derive(Debug)]
-struct Writing {
-    catalogue: Writer,
-    lexical: Lexical,
-}
-
-/// One state of the index: vectors and words of the same revision.
-#[derive(Debug)]
-struct Snapshot {
-    revision: u64,
-    blocks: Blocks,
-    words: View,
 }
 
 impl EmbeddedIndex {
     /// Opens the index of a folder, and brings what is derived up to date with what is stored.
     ///
     /// # Errors
-    /// When another process has it open, when the database is damaged or missing, or when it holds
-    /// the vectors of another embedder.
+    /// When another process has it open, when the database is damaged or missing, when it holds
+    /// the vectors of another embedder, or when the machine's memory cannot hold it.
     pub fn open(options: Options) -> Result<Self, IndexError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
-        let lock = lock(&options.folder)?;
-        let derived = options.folder.join(DERIVED);
-        let (catalogue, mut writer) = Catalogue::open(&options.folder.join(DATABASE), &derived)?;
-        claim_vectors(&writer.0, &options, catalogue.path())?;
-        follow::schema(&mut writer.0, &options.schema)?;
+        let Options { folder, schema, embedder, dimensions, metric, memory, flush } = options;
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let lock = lock(&folder)?;
+        let segments = folder.join(DERIVED);
+        let (catalogue, mut writer) = Catalogue::open(&folder.join(DATABASE), &segments)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&segments)?;
+        let coder = Coder::new(dimensions);
+        let space = Space { embedder, dimensions, coder };
+        claim_vectors(&writer.0, &space, metric, catalogue.path())?;
+        follow::schema(&mut writer.0, &schema)?;
 
         let labels = LabelTable::default();
-        catalogue::load_labels(&writer.0, &options.schema, &labels)?;
-        let mut lexical = Lexical::open(&derived)?;
-        follow::words(&mut lexical, &writer.0, options.dimensions)?;
-        let blocks = follow::vectors(&writer.0, options.dimensions)?;
-        let revision = catalogue::revision(&writer.0)?;
-        let snapshot = Snapshot { revision, blocks, words: lexical.view()? };
-        Ok(Self(Arc::new(Inner {
-            schema: options.schema,
-            dimensions: options.dimensions,
-            labels,
-            catalogue,
-            snapshot: ArcSwap::from_pointee(snapshot),
-            writing: Mutex::new(Writing { catalogue: writer, lexical }),
-            _lock: lock,
-        })))
+        catalogue::load_labels(&writer.0, &schema, &labels)?;
+        let analyst = Analyst::default();
+        let snapshot = manifest::open(&mut writer.0, &segments, Arc::new(space))?;
+        memory::check(&snapshot, memory)?;
+        let snapshot = follow::chunks(&mut writer.0, &segments, flush, &analyst, snapshot)?;
+        let state =
+            Arc::new(State::new(schema, labels, analyst, segments, flush, writer, snapshot));
+        let compaction = Compaction::start(Arc::clone(&state))?;
+        Ok(Self(Arc::new(Inner { metric, catalogue, _compaction: compaction, state, _lock: lock })))
+    }
+
+    /// [`Index::search`] on the calling thread.
+    ///
+    /// # Errors
+    /// Those of [`Index::search`].
+    pub fn search_blocking(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
+        self.0.search(query, within)
+    }
+
+    /// The ids and scores of [`Index::search`], without texts, on the calling thread.
+    ///
+    /// # Errors
+    /// Those of [`Index::search`].
+    pub fn rank_blocking(
+        &self,
+        query: &Query,
+        within: &Bailiwick,
+    ) -> Result<Vec<(ChunkId, f32)>, IndexError> {
+        let query = self.0.prepared(query, within)?;
+        let snapshot = self.0.state.snapshot.load();
+        let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
+        let named = ranked
+            .into_iter()
+            .map(|ranked| Ok((ranked.id.to_id().map_err(IndexError::Damaged)?, ranked.score)));
+        named.collect()
     }
 
     /// Runs blocking work away from the threads that serve requests.
@@ -125,13 +151,15 @@ fn lock(folder: &Path) -> Result<File, IndexError> {
     }
 }
 
-/// An index holds the vectors of one embedder: nobody searches a mixture.
+/// An index holds the vectors of one embedder, for one metric: nobody searches a mixture.
 fn claim_vectors(
     connection: &Connection,
-    options: &Options,
+    space: &Space,
+    metric: Metric,
     path: &Path,
 ) -> Result<(), IndexError> {
-    let wanted = format!("{} ({} dimensions)", options.embedder, options.dimensions);
+    let products = if metric == Metric::Cosine { "" } else { ", inner products" };
+    let wanted = format!("{} ({} dimensions{products})", space.embedder, space.dimensions);
     match catalogue::meta(connection, "embedder")? {
         Some(stored) if stored != wanted => Err(IndexError::Unusable {
             path: path.display().to_string(),
@@ -147,19 +175,47 @@ fn claim_vectors(
 
 impl Inner {
     fn check_bailiwick(&self, within: &Bailiwick) -> Result<(), IndexError> {
-        if within.is_of(&self.labels) { Ok(()) } else { Err(IndexError::ForeignBailiwick) }
+        if within.is_of(&self.state.labels) { Ok(()) } else { Err(IndexError::ForeignBailiwick) }
+    }
+
+    /// The query as this index compares it.
+    fn prepared(&self, query: &Query, within: &Bailiwick) -> Result<Query, IndexError> {
+        self.check_bailiwick(within)?;
+        let mut query = query.clone();
+        if query.mode != Mode::Lexical || !query.vector.is_empty() {
+            query.vector = self.vector(&query.vector)?;
+        }
+        Ok(query)
+    }
+
+    /// A vector as this index keeps it.
+    fn vector(&self, vector: &[f32]) -> Result<Vec<f32>, IndexError> {
+        let expected = self.state.snapshot.load().space.dimensions;
+        if vector.len() != expected {
+            return Err(IndexError::Dimensions { expected, found: vector.len() });
+        }
+        let greatest = f16::MAX.to_f32();
+        if !vector.iter().all(|number| number.abs() <= greatest) {
+            return Err(IndexError::NotFinite);
+        }
+        let length = match self.metric {
+            Metric::Cosine => vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt(),
+            Metric::InnerProduct => 1.0,
+        };
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        Ok(vector.iter().map(|x| (f64::from(*x) * scale) as f32).collect())
     }
 
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
-        self.check(&query.vector, query.mode == Mode::Lexical)?;
+        let query = self.prepared(query, within)?;
         for _ in 1..ATTEMPTS {
-            let snapshot = self.snapshot.load();
-            let (hits, lost) = self.attempt(&snapshot, query, within)?;
-            if !lost || self.snapshot.load().revision == snapshot.revision {
+            let snapshot = self.state.snapshot.load();
+            let (hits, lost) = self.attempt(&snapshot, &query, within)?;
+            if !lost || self.state.snapshot.load().revision == snapshot.revision {
                 return Ok(hits);
             }
         }
-        Ok(self.attempt(&self.snapshot.load(), query, within)?.0)
+        Ok(self.attempt(&self.state.snapshot.load(), &query, within)?.0)
     }
 
     /// Searches one state; says whether a hit was lost to a later write.
@@ -169,79 +225,46 @@ impl Inner {
         query: &Query,
         within: &Bailiwick,
     ) -> Result<(Hits, bool), IndexError> {
-        let ranked = snapshot.rank(query, within)?;
-        let wanted = ranked.len();
+        let ranked = rank(snapshot, query, within, &self.state.analyst);
         let hits = self.catalogue.read(|connection| {
             let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
             found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
         })?;
-        let lost = hits.len() < wanted;
+        let lost = hits.len() < ranked.len();
         Ok((Hits { hits, revision: snapshot.revision }, lost))
-    }
-
-    fn check(&self, vector: &[f32], may_be_empty: bool) -> Result<(), IndexError> {
-        if vector.len() != self.dimensions && !(may_be_empty && vector.is_empty()) {
-            return Err(IndexError::Dimensions { expected: self.dimensions, found: vector.len() });
-        }
-        let greatest = half::f16::MAX.to_f32();
-        if vector.iter().all(|number| number.abs() <= greatest) {
-            Ok(())
-        } else {
-            Err(IndexError::NotFinite)
-        }
-    }
-
-    /// Runs one write: the catalogue first, then what is derived from it, then what searches see.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&mut Change<'_>) -> Result<T, IndexError>,
-    ) -> Result<(T, u64), IndexError> {
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Writing { catalogue: Writer(connection), lexical } = &mut *writing;
-        // A write that failed half-way may have left what is derived behind the catalogue.
-        lexical.roll_back()?;
-        follow::words(lexical, connection, self.dimensions)?;
-        let blocks = self.vectors(connection)?;
-
-        let mut change = Change::begin(connection, &self.schema, lexical, blocks)?;
-        let done = work(&mut change)?;
-        let Committed { labels, blocks, revision } = change.commit()?;
-        for label in &labels {
-            self.labels.intern(label);
-        }
-        lexical.commit(revision)?;
-        self.snapshot.store(Arc::new(Snapshot { revision, blocks, words: lexical.view()? }));
-        Ok((done, revision))
-    }
-
-    /// The vectors as the catalogue has them now: what searches see, unless a write got into the
-    /// catalogue and no further. Then everybody's labels and vectors are read anew, because a
-    /// chunk in its former label's block would count for people who may not read it.
-    fn vectors(&self, connection: &Connection) -> Result<Blocks, IndexError> {
-        let snapshot = self.snapshot.load();
-        if snapshot.revision == catalogue::revision(connection)? {
-            return Ok(snapshot.blocks.clone());
-        }
-        catalogue::load_labels(connection, &self.schema, &self.labels)?;
-        follow::vectors(connection, self.dimensions)
     }
 }
 
-impl Snapshot {
-    fn rank<'a>(
-        &'a self,
-        query: &Query,
-        within: &'a Bailiwick,
-    ) -> Result<Vec<Ranked<'a>>, IndexError> {
-        let blocks = &self.blocks;
-        if query.mode == Mode::Dense {
-            return Ok(blocks.nearest(&query.vector, within, query.top_k));
-        }
-        let scored = self.words.score(&query.text, within, blocks.totals(within))?;
-        Ok(match query.mode {
-            Mode::Lexical => scored.best(blocks, query.top_k),
-            Mode::Hybrid | Mode::Dense => hybrid::combine(query, blocks, &scored, within),
-        })
+/// The best of what is visible of a snapshot.
+fn rank<'a>(
+    snapshot: &'a Snapshot,
+    query: &Query,
+    within: &Bailiwick,
+    analyst: &Analyst,
+) -> Vec<Ranked<'a>> {
+    let visible = snapshot.within(within);
+    if query.diversity > 0.0 {
+        let pool = by_score(snapshot, &visible, query, query.top_k * diversity::POOL, analyst);
+        return diversity::choose(pool, &visible, query.diversity, query.top_k);
+    }
+    by_score(snapshot, &visible, query, query.top_k, analyst)
+}
+
+fn by_score<'a>(
+    snapshot: &Snapshot,
+    visible: &Visible<'a>,
+    query: &Query,
+    most: usize,
+    analyst: &Analyst,
+) -> Vec<Ranked<'a>> {
+    let coder = &snapshot.space.coder;
+    if query.mode == Mode::Dense {
+        return dense::nearest(visible, &query.vector, coder, most, query.exact);
+    }
+    let scored = analyst.with(|analyzer| bm25::score(visible, &query.text, analyzer));
+    match query.mode {
+        Mode::Lexical => scored.best(most),
+        Mode::Hybrid | Mode::Dense => hybrid::combine(query, visible, coder, &scored, most),
     }
 }
 
@@ -252,8 +275,11 @@ fn hit(
     within: &Bailiwick,
 ) -> Result<Option<Hit>, IndexError> {
     let passage = catalogue::passage(connection, ranked.row)?;
-    Ok(passage.filter(|passage| within.contains(passage.label)).map(|passage| Hit {
-        id: ranked.id.clone(),
+    let Some(passage) = passage.filter(|passage| within.contains(passage.label)) else {
+        return Ok(None);
+    };
+    Ok(Some(Hit {
+        id: ranked.id.to_id().map_err(IndexError::Damaged)?,
         text: passage.text,
         metadata: passage.metadata,
         label: passage.label,
@@ -264,15 +290,14 @@ fn hit(
 #[async_trait]
 impl Index for EmbeddedIndex {
     fn labels(&self) -> &LabelTable {
-        &self.0.labels
+        &self.0.state.labels
     }
 
     fn revision(&self) -> u64 {
-        self.0.snapshot.load().revision
+        self.0.state.snapshot.load().revision
     }
 
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
-        self.0.check_bailiwick(within)?;
         let (query, within) = (query.clone(), within.clone());
         self.blocking(move |inner| inner.search(&query, &within)).await
     }
@@ -293,23 +318,28 @@ impl Index for EmbeddedIndex {
 
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError> {
         self.0.check_bailiwick(within)?;
-        Ok(self.0.snapshot.load().blocks.size(within))
+        Ok(self.0.state.snapshot.load().size(within))
     }
 
     async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {
         self.blocking(move |inner| {
-            for chunk in documents.iter().flat_map(|document| &document.chunks) {
-                inner.check(&chunk.vector, false)?;
-            }
-            let ((), revision) = inner.write(|change| {
+            let chunks = documents.iter().flat_map(|document| &document.chunks).map(|chunk| {
+                let vector = inner.vector(&chunk.vector)?;
+                let vector = vector.into_iter().map(f16::from_f32).collect();
+                Ok((chunk.text.as_str(), vector))
+            });
+            let chunks = chunks.collect::<Result<Vec<_>, IndexError>>()?;
+            let count = chunks.len();
+            let mut analysed = inner.state.analyse(chunks).into_iter();
+            let ((), revision) = inner.state.write(|change| {
                 for document in &documents {
                     change.remove(&document.id)?;
-                    change.insert(document)?;
+                    let chunks = analysed.by_ref().take(document.chunks.len()).collect();
+                    change.insert(document, chunks)?;
                 }
                 Ok(())
             })?;
-            let chunks = documents.iter().map(|document| document.chunks.len()).sum();
-            Ok(Receipt { documents: documents.len(), chunks, revision })
+            Ok(Receipt { documents: documents.len(), chunks: count, revision })
         })
         .await
     }
@@ -317,7 +347,7 @@ impl Index for EmbeddedIndex {
     async fn remove(&self, ids: &[DocumentId]) -> Result<Receipt, IndexError> {
         let ids = ids.to_vec();
         self.blocking(move |inner| {
-            let (receipt, revision) = inner.write(|change| {
+            let (receipt, revision) = inner.state.write(|change| {
                 let mut receipt = Receipt::default();
                 for id in &ids {
                     if let Some(chunks) = change.remove(id)? {
@@ -340,8 +370,9 @@ impl Index for EmbeddedIndex {
     ) -> Result<Option<Receipt>, IndexError> {
         let id = id.clone();
         self.blocking(move |inner| {
-            let (chunks, revision) =
-                inner.write(|change| change.relabel(&id, &metadata, &label))?;
+            let (chunks, revision) = inner.state.write(|change| {
+                change.relabel(&id, &metadata, &label, |chunks| inner.state.analyse(chunks))
+            })?;
             Ok(chunks.map(|chunks| Receipt { documents: 1, chunks, revision }))
         })
         .await

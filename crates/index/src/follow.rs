@@ -1,15 +1,21 @@
-//! What is derived from the catalogue follows it: labels, words, vectors.
+//! What is derived from the catalogue follows it: labels and segments.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 use bailiwick_policy::{Label, Schema};
 use rusqlite::Connection;
 use serde_json::Map;
 
-use crate::IndexError;
+use crate::analyst::Analyst;
 use crate::catalogue::{self, Labelled};
-use crate::dense::Blocks;
-use crate::lexical::Lexical;
+use crate::segment::{Fresh, FreshRow, write};
+use crate::snapshot::{Part, Snapshot};
+use crate::{IndexError, compaction, manifest};
+
+/// Chunks that are read from the catalogue at a time.
+const BATCH: usize = 4_096;
 
 /// Labels every document anew when the schema is not the one that the stored labels were made by.
 pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(), IndexError> {
@@ -27,16 +33,18 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
         let known: BTreeSet<&str> =
             schema.attributes().iter().flat_map(|attribute| attribute.sources()).collect();
         let mut forgotten = BTreeSet::new();
-        for Labelled { row, metadata, label: former } in documents {
-            let label = schema.label_again(&metadata, &former);
+        for document in documents {
+            let Labelled { metadata, label: former, .. } = &document;
+            let label = schema.label_again(metadata, former);
             quarantined += usize::from(label.is_err() && !former.is_null());
             released += usize::from(label.is_ok() && former.is_null());
             let names = former.as_object().into_iter().flat_map(Map::keys);
             forgotten.extend(names.filter(|name| !known.contains(name.as_str())).cloned());
             let label = label.unwrap_or_else(|_| Label::quarantine());
             let id = catalogue::label_id(&transaction, schema, &label)?;
-            catalogue::relabel(&transaction, row, &metadata, id, revision)?;
+            catalogue::set_label(&transaction, &document, id)?;
         }
+        manifest::clear(&transaction)?;
         catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
         tracing::warn!(
             quarantined,
@@ -50,40 +58,39 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
     Ok(())
 }
 
-/// Adds to the lexical index what the catalogue learned after the lexical index's last commit.
-pub(crate) fn words(
-    lexical: &mut Lexical,
-    connection: &Connection,
-    dimensions: usize,
-) -> Result<(), IndexError> {
-    let stored = catalogue::revision(connection)?;
-    let mut reflected = lexical.revision()?;
-    if reflected == stored {
-        return Ok(());
+/// Adds to `snapshot` the chunks that are in no segment's file, and moves them to files when they
+/// are many.
+pub(crate) fn chunks(
+    connection: &mut Connection,
+    folder: &Path,
+    flush: usize,
+    analyst: &Analyst,
+    mut snapshot: Snapshot,
+) -> Result<Snapshot, IndexError> {
+    let space = Arc::clone(&snapshot.space);
+    let mut last = manifest::flushed(connection)?;
+    loop {
+        let stored = catalogue::chunks_after(connection, last, space.dimensions, BATCH)?;
+        let Some(end) = stored.last() else { return Ok(snapshot) };
+        last = end.row;
+        let contents = stored.iter().map(|chunk| (chunk.text.as_str(), chunk.vector.clone()));
+        let analysed = analyst.analyse(contents.collect(), &space.coder);
+        let fresh = stored.into_iter().zip(analysed).map(|(chunk, analysed)| FreshRow {
+            row: chunk.row,
+            label: chunk.label,
+            id: chunk.id,
+            analysed,
+        });
+        let segment = write(&[&Fresh::new(fresh.collect())], space.dimensions);
+        snapshot.add(Part::new(segment, None));
+        if let Some(parts) = compaction::plan(&snapshot, flush, false) {
+            tracing::info!(row = last, "bringing the segments up to date");
+            let file = manifest::next_file(connection)?;
+            let path = manifest::path(folder, file);
+            let made = compaction::make(parts, &path, file, space.dimensions, &|| false)?;
+            let (next, unused) = made.install(connection, folder, &snapshot)?;
+            snapshot = next;
+            manifest::delete(&unused);
+        }
     }
-    tracing::info!(reflected, stored, "bringing the lexical index up to date");
-    if reflected > stored {
-        // The database is an older backup, so the words may be of documents that it never had.
-        lexical.clear()?;
-        reflected = 0;
-    }
-    for document in catalogue::stale_since(connection, reflected)? {
-        lexical.remove(document);
-    }
-    catalogue::chunks_since(connection, reflected, dimensions, |chunk| {
-        lexical.add(&chunk.words())?;
-        Ok(())
-    })?;
-    lexical.commit(stored)?;
-    Ok(())
-}
-
-/// The vectors of all stored chunks, by label.
-pub(crate) fn vectors(connection: &Connection, dimensions: usize) -> Result<Blocks, IndexError> {
-    let mut blocks = Blocks::new(dimensions);
-    catalogue::chunks_since(connection, 0, dimensions, |chunk| {
-        blocks.insert(chunk.label, chunk.entry);
-        Ok(())
-    })?;
-    Ok(blocks)
 }

@@ -4,52 +4,84 @@ use std::collections::hash_map::Entry;
 
 use ahash::AHashMap;
 
-use bailiwick_policy::Bailiwick;
-
 use crate::bm25::Scored;
-use crate::dense::Blocks;
+use crate::code::Coder;
+use crate::dense;
 use crate::rank::{Best, Ranked};
-use crate::types::Query;
+use crate::snapshot::Visible;
+use crate::types::{Fusion, Query};
 
 /// The fewest candidates that each list contributes.
 const CANDIDATES: usize = 100;
+/// What is added to a rank before it is turned into a share (Cormack, Clarke and Büttcher 2009,
+/// doi:10.1145/1571941.1572114).
+const RANK_OFFSET: f32 = 60.0;
 
-/// Combines the two rankings convexly: BM25 as a share of its maximum, the inner product between
-/// the least and the greatest of the candidates (Bruch, Gai and Ingber 2023,
-/// doi:10.1145/3596512). Candidates are the best permitted chunks of either list, and nothing
+/// Combines the two rankings. Candidates are the best permitted chunks of either list, and nothing
 /// else enters the norms.
 pub(crate) fn combine<'a>(
     query: &Query,
-    blocks: &'a Blocks,
-    scored: &Scored,
-    within: &'a Bailiwick,
+    visible: &Visible<'a>,
+    coder: &Coder,
+    scored: &Scored<'a, '_>,
+    most: usize,
 ) -> Vec<Ranked<'a>> {
-    let most = query.top_k.saturating_mul(4).max(CANDIDATES);
+    let candidates = most.saturating_mul(4).max(CANDIDATES);
+    let nearest = dense::nearest(visible, &query.vector, coder, candidates, query.exact);
+    let wordiest = scored.best(candidates);
+    let mut best = Best::new(most);
+    let combined = match query.fusion {
+        Fusion::Convex => convex(query, visible, scored, &nearest, &wordiest),
+        Fusion::Ranks => by_rank(query.dense_weight, &nearest, &wordiest),
+    };
+    combined.into_iter().for_each(|ranked| best.offer(ranked));
+    best.into_ranked()
+}
+
+/// BM25 as a share of its maximum, and the inner product between the least and the greatest of
+/// the candidates (Bruch, Gai and Ingber 2023, doi:10.1145/3596512).
+fn convex<'a>(
+    query: &Query,
+    visible: &Visible<'a>,
+    scored: &Scored<'a, '_>,
+    nearest: &[Ranked<'a>],
+    wordiest: &[Ranked<'a>],
+) -> Vec<Ranked<'a>> {
     let mut candidates = AHashMap::new();
-    for ranked in blocks.nearest(&query.vector, within, most) {
-        let dense = ranked.score;
-        candidates.insert(ranked.row, Candidate { dense, lexical: 0.0, ranked });
+    for ranked in nearest {
+        let lexical = scored.score(ranked.at);
+        candidates.insert(ranked.at, Candidate { dense: ranked.score, lexical, ranked: *ranked });
     }
-    for ranked in scored.best(blocks, most) {
+    for ranked in wordiest {
         // What the dense list holds too has its inner product already.
-        if let Entry::Vacant(place) = candidates.entry(ranked.row)
-            && let Some(dense) = blocks.score(ranked.label, ranked.row, &query.vector)
+        if let Entry::Vacant(place) = candidates.entry(ranked.at)
+            && let Some(dense) = dense::score(visible, ranked.at, &query.vector)
         {
-            place.insert(Candidate { dense, lexical: 0.0, ranked });
-        }
-    }
-    for (row, _, lexical) in scored.iter() {
-        if let Some(candidate) = candidates.get_mut(row) {
-            candidate.lexical = *lexical;
+            place.insert(Candidate { dense, lexical: ranked.score, ranked: *ranked });
         }
     }
     let norms = Norms::of(candidates.values());
-    let mut best = Best::new(query.top_k);
-    for candidate in candidates.into_values() {
-        let score = norms.combined(&candidate, query.dense_weight);
-        best.offer(Ranked { score, ..candidate.ranked });
+    let combined = candidates.into_values().map(|candidate| Ranked {
+        score: norms.combined(&candidate, query.dense_weight),
+        ..candidate.ranked
+    });
+    combined.collect()
+}
+
+fn by_rank<'a>(
+    dense_weight: f32,
+    nearest: &[Ranked<'a>],
+    wordiest: &[Ranked<'a>],
+) -> Vec<Ranked<'a>> {
+    let mut candidates: AHashMap<_, Ranked<'a>> = AHashMap::new();
+    for (list, weight) in [(nearest, dense_weight), (wordiest, 1.0 - dense_weight)] {
+        for (rank, ranked) in list.iter().enumerate() {
+            let share = weight / (RANK_OFFSET + 1.0 + rank as f32);
+            let none = Ranked { score: 0.0, ..*ranked };
+            candidates.entry(ranked.at).or_insert(none).score += share;
+        }
     }
-    best.into_ranked()
+    candidates.into_values().collect()
 }
 
 struct Candidate<'a> {

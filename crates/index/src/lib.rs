@@ -1,22 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+mod analysis;
+mod analyst;
 mod backup;
 mod bm25;
 mod catalogue;
 mod change;
-#[cfg_attr(not(test), expect(dead_code, reason = "segments will be searched with it"))]
 mod code;
-mod codes;
+mod compaction;
 mod dense;
+mod diversity;
 mod embedded;
 mod follow;
 mod hybrid;
-#[cfg_attr(not(test), expect(dead_code, reason = "segments will be searched with it"))]
 mod kernel;
-mod lexical;
+mod manifest;
+mod memory;
 mod rank;
 mod rotation;
+mod segment;
+mod snapshot;
+mod state;
 mod types;
+
+#[cfg(not(target_endian = "little"))]
+compile_error!("segments are read as they are stored, in little-endian order");
 
 use async_trait::async_trait;
 use bailiwick_policy::{Bailiwick, Label, LabelTable};
@@ -26,7 +34,8 @@ use thiserror::Error;
 pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
 pub use types::{
-    ChunkId, Document, DocumentId, Hit, Hits, Mode, NewChunk, NewDocument, Query, Receipt, Size,
+    ChunkId, Document, DocumentId, Fusion, Hit, Hits, Metric, Mode, NewChunk, NewDocument, Query,
+    Receipt, Size,
 };
 
 /// Documents and their chunks, searched within a bailiwick.
@@ -103,9 +112,17 @@ pub enum IndexError {
     /// The catalogue failed.
     #[error("the index's database failed")]
     Catalogue(#[from] rusqlite::Error),
-    /// The lexical index failed.
-    #[error("the lexical index failed")]
-    Lexical(#[from] tantivy::TantivyError),
+    /// The index takes more memory than there is.
+    #[error(
+        "the index takes {needed} MiB of memory and may take {available} MiB; use a machine with \
+         more, or an embedding with fewer dimensions"
+    )]
+    TooLarge {
+        /// What it takes, in MiB.
+        needed: u64,
+        /// What it may take, in MiB.
+        available: u64,
+    },
     /// A file could not be read or written.
     #[error("the index's files cannot be read or written")]
     Io(#[from] std::io::Error),
@@ -115,4 +132,9 @@ pub enum IndexError {
     /// A search or a write was interrupted by a fault of its own.
     #[error("the index's worker stopped: {0}")]
     Stopped(String),
+}
+
+/// What a test's failpoint gives.
+fn failpoint() -> IndexError {
+    IndexError::Io(std::io::Error::other("failpoint"))
 }

@@ -3,23 +3,41 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use bailiwick_policy::LabelId;
+use crate::snapshot::Place;
+use crate::types::{ChunkId, DocumentId};
 
-use crate::types::ChunkId;
+/// A [`ChunkId`] where it lies, in the same order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChunkRef<'a> {
+    pub(crate) document: &'a str,
+    pub(crate) n: u32,
+}
+
+impl<'a> From<&'a ChunkId> for ChunkRef<'a> {
+    fn from(id: &'a ChunkId) -> Self {
+        Self { document: id.document.as_str(), n: id.n }
+    }
+}
+
+impl ChunkRef<'_> {
+    pub(crate) fn to_id(self) -> Result<ChunkId, String> {
+        Ok(ChunkId { document: DocumentId::new(self.document)?, n: self.n })
+    }
+}
 
 /// A chunk with a score, ordered by rank: greater is better.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranked<'a> {
     pub(crate) score: f32,
-    pub(crate) id: &'a ChunkId,
+    pub(crate) id: ChunkRef<'a>,
     /// The chunk's row in the catalogue.
     pub(crate) row: i64,
-    pub(crate) label: LabelId,
+    pub(crate) at: Place,
 }
 
 impl Ord for Ranked<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.score.total_cmp(&other.score).then_with(|| other.id.cmp(self.id))
+        self.score.total_cmp(&other.score).then_with(|| other.id.cmp(&self.id))
     }
 }
 
@@ -37,52 +55,51 @@ impl PartialEq for Ranked<'_> {
 
 impl Eq for Ranked<'_> {}
 
-/// What the score of the last of the best is at least, told from lower bounds of scores.
+/// The greatest few of many numbers.
 #[derive(Debug)]
-pub(crate) struct Floor {
+pub(crate) struct Greatest {
     most: usize,
-    /// The greatest lower bounds.
-    heap: BinaryHeap<Reverse<Ordered>>,
+    heap: BinaryHeap<Reverse<Number>>,
 }
 
 /// A number with a total order.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Ordered(f32);
+struct Number(f32);
 
-impl Eq for Ordered {}
+impl Eq for Number {}
 
-impl Ord for Ordered {
+impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
         self.0.total_cmp(&other.0)
     }
 }
 
-impl PartialOrd for Ordered {
+impl PartialOrd for Number {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Floor {
+impl Greatest {
     pub(crate) fn new(most: usize) -> Self {
         Self { most, heap: BinaryHeap::with_capacity(most.min(1024) + 1) }
     }
 
+    /// The least of them, or less than any number while there are too few.
     #[inline]
-    pub(crate) fn raise(&mut self, lower: f32) {
-        if self.heap.len() < self.most {
-            self.heap.push(Reverse(Ordered(lower)));
-        } else if let Some(mut least) = self.heap.peek_mut()
-            && lower > least.0.0
-        {
-            *least = Reverse(Ordered(lower));
-        }
+    pub(crate) fn least(&self) -> f32 {
+        let full = self.heap.len() >= self.most;
+        self.heap.peek().filter(|_| full).map_or(f32::NEG_INFINITY, |least| least.0.0)
     }
 
-    /// Whether a score of at most `upper` may be among the best.
-    #[inline]
-    pub(crate) fn admits(&self, upper: f32) -> bool {
-        self.heap.len() < self.most || self.heap.peek().is_some_and(|least| upper >= least.0.0)
+    pub(crate) fn offer(&mut self, number: f32) {
+        if self.heap.len() < self.most {
+            self.heap.push(Reverse(Number(number)));
+        } else if let Some(mut least) = self.heap.peek_mut()
+            && number > least.0.0
+        {
+            *least = Reverse(Number(number));
+        }
     }
 }
 
@@ -98,7 +115,6 @@ impl<'a> Best<'a> {
         Self { most, heap: BinaryHeap::with_capacity(most.min(1024) + 1) }
     }
 
-    #[inline]
     pub(crate) fn offer(&mut self, ranked: Ranked<'a>) {
         if self.heap.len() < self.most {
             self.heap.push(Reverse(ranked));
@@ -109,10 +125,11 @@ impl<'a> Best<'a> {
         }
     }
 
-    /// Whether anything with this score could still be among the best.
+    /// The score below which nothing gets in any more.
     #[inline]
-    pub(crate) fn may_take(&self, score: f32) -> bool {
-        self.heap.len() < self.most || self.heap.peek().is_some_and(|worst| score >= worst.0.score)
+    pub(crate) fn floor(&self) -> f32 {
+        let full = self.heap.len() >= self.most;
+        self.heap.peek().filter(|_| full).map_or(f32::NEG_INFINITY, |worst| worst.0.score)
     }
 
     /// Best first.

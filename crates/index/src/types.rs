@@ -83,7 +83,7 @@ pub struct NewDocument {
 pub struct NewChunk {
     /// The passage.
     pub text: String,
-    /// Its embedding, of unit length, with the index's number of dimensions.
+    /// Its embedding, with the index's number of dimensions.
     pub vector: Vec<f32>,
 }
 
@@ -111,12 +111,23 @@ pub enum Mode {
     Lexical,
 }
 
+/// How a hybrid ranking is made of two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fusion {
+    /// A weighted sum of the two scores.
+    #[default]
+    Convex,
+    /// Reciprocal ranks, which ignore by how much one chunk is better than the next.
+    Ranks,
+}
+
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// The words, for BM25.
     pub text: String,
-    /// Their embedding, of unit length; empty when `mode` is [`Mode::Lexical`].
+    /// Their embedding; empty when `mode` is [`Mode::Lexical`].
     pub vector: Vec<f32>,
     /// The most hits wanted.
     pub top_k: usize,
@@ -124,6 +135,39 @@ pub struct Query {
     pub mode: Mode,
     /// The share of the dense score in a hybrid one, 0 to 1. It belongs to the embedder.
     pub dense_weight: f32,
+    /// How a hybrid ranking is made.
+    pub fusion: Fusion,
+    /// Compares every permitted vector whole, however many there are.
+    pub exact: bool,
+    /// How much a hit should differ from those before it, 0 (the default) to 1.
+    pub diversity: f32,
+}
+
+impl Query {
+    /// A query with equal weights and everything else as it is by default.
+    pub fn new(text: impl Into<String>, vector: Vec<f32>, top_k: usize, mode: Mode) -> Self {
+        Self {
+            text: text.into(),
+            vector,
+            top_k,
+            mode,
+            dense_weight: 0.5,
+            fusion: Fusion::default(),
+            exact: false,
+            diversity: 0.0,
+        }
+    }
+}
+
+/// What makes a vector near to another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// The angle between them: vectors are brought to length 1.
+    #[default]
+    Cosine,
+    /// The inner product, whatever their lengths.
+    InnerProduct,
 }
 
 /// One passage that answers, from a document that the reader may read.

@@ -128,11 +128,8 @@ pub(crate) async fn find(
     }
     let vector = embed(app, &question).await?;
     let query = Query {
-        text: question.query.clone(),
-        vector,
-        top_k: question.top_k,
-        mode: question.mode,
         dense_weight: app.embedder.dense_weight(),
+        ..Query::new(question.query.clone(), vector, question.top_k, question.mode)
     };
     let hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
     record(app, found(app, reader, &hits, &receipt)).await?;

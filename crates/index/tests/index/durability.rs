@@ -26,7 +26,7 @@ async fn reopening_changes_nothing() {
     // What is derived may vanish or fall behind; the catalogue makes it anew.
     for lose in [false, true] {
         if lose {
-            fs::remove_dir_all(folder.path().join("lexical")).unwrap();
+            fs::remove_dir_all(folder.path().join("segments")).unwrap();
         }
         let index = open(folder.path());
         let ours = people.member(&["ours"], &index).await;
@@ -38,7 +38,7 @@ async fn reopening_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_lexical_index_catches_up() {
+async fn segments_of_an_older_state_are_made_anew() {
     let people = People::new().await;
     let folder = tempfile::tempdir().unwrap();
     let older = tempfile::tempdir().unwrap();
@@ -46,19 +46,78 @@ async fn an_older_lexical_index_catches_up() {
         let index = open(folder.path());
         index.upsert(vec![document("a", "ours", &["pump"])]).await.unwrap();
     }
-    copy(&folder.path().join("lexical"), older.path());
+    copy(&folder.path().join("segments"), older.path());
     {
         let index = open(folder.path());
         index.upsert(vec![document("a", "ours", &["valve"])]).await.unwrap();
         index.upsert(vec![document("b", "ours", &["pump"])]).await.unwrap();
     }
-    fs::remove_dir_all(folder.path().join("lexical")).unwrap();
-    copy(older.path(), &folder.path().join("lexical"));
+    fs::remove_dir_all(folder.path().join("segments")).unwrap();
+    copy(older.path(), &folder.path().join("segments"));
     let index = open(folder.path());
     let ours = people.member(&["ours"], &index).await;
     let hits = index.search(&query("pump", Mode::Lexical, 5), &ours).await.unwrap();
     assert_eq!(seen(&hits).len(), 1);
     assert_eq!(hits.hits[0].id.to_string(), "b#0");
+}
+
+/// A disk that gives back other bytes than it was given.
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_bytes_of_a_segment_are_noticed_and_mended() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let segments = folder.path().join("segments");
+    {
+        let index = open(folder.path());
+        for n in 0..8 {
+            let text = format!("pump number{n}");
+            index.upsert(vec![document(&format!("d{n}"), "ours", &[&text])]).await.unwrap();
+        }
+        while fs::read_dir(&segments).unwrap().count() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    let files: Vec<_> = fs::read_dir(&segments).unwrap().map(|file| file.unwrap().path()).collect();
+    for damage in [Damage::Changed, Damage::CutOff, Damage::Lost] {
+        for file in &files {
+            damage.inflict(file);
+        }
+        let index = open(folder.path());
+        let ours = people.member(&["ours"], &index).await;
+        let mut found = 0;
+        for _ in 0..100 {
+            let hits = index.search(&query("number3", Mode::Lexical, 5), &ours).await.unwrap();
+            found = hits.hits.iter().filter(|hit| hit.id.to_string() == "d3#0").count();
+            if found == 1 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(found, 1, "{damage:?}");
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Changed,
+    CutOff,
+    Lost,
+}
+
+impl Damage {
+    fn inflict(self, file: &std::path::Path) {
+        let Ok(mut bytes) = fs::read(file) else { return };
+        match self {
+            // Everything but the end, which says what the rest is.
+            Self::Changed => {
+                let end = bytes.len() - 400;
+                bytes[..end].iter_mut().for_each(|byte| *byte = !*byte);
+                fs::write(file, bytes).unwrap();
+            }
+            Self::CutOff => fs::write(file, &bytes[..bytes.len() / 2]).unwrap(),
+            Self::Lost => fs::remove_file(file).unwrap(),
+        }
+    }
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
@@ -98,12 +157,8 @@ async fn a_damaged_database_is_reported_and_left_alone() {
 async fn vectors_of_two_embedders_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
-    let other = bailiwick_index::Options {
-        folder: folder.path().to_owned(),
-        schema: crate::schema(),
-        embedder: "another".into(),
-        dimensions: crate::DIMENSIONS,
-    };
+    let other =
+        bailiwick_index::Options { embedder: "another".into(), ..crate::options(folder.path()) };
     let error = bailiwick_index::EmbeddedIndex::open(other).unwrap_err().to_string();
     assert!(error.contains("`test") && error.contains("`another"), "{error}");
 }

@@ -1,9 +1,13 @@
 //! What you get is what you would get from an index that holds only what you may read.
 
-use bailiwick_index::{DocumentId, Index, Mode};
+use std::sync::Arc;
+
+use bailiwick_index::{DocumentId, EmbeddedIndex, Fusion, Index, Mode, NewDocument, Query};
+use bailiwick_policy::Bailiwick;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::large;
 use crate::people::People;
 use crate::{document, metadata, open, query, schema, seen};
 
@@ -86,46 +90,139 @@ async fn take(index: &dyn Index, step: &Step) {
     }
 }
 
+/// How many questions are asked of how many histories: 10 of each. The nightly run asks more.
+fn histories() -> u32 {
+    let wanted = std::env::var("NONINTERFERENCE_CASES").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(2_000_u32).div_ceil(10)
+}
+
+/// A question, and the teams of the person who asks it.
+type Asked = (Vec<&'static str>, Vec<&'static str>);
+
+fn asked() -> impl Strategy<Value = Vec<Asked>> {
+    let words = prop::collection::vec(prop::sample::select(&WORDS[..]), 1..4);
+    let teams = prop::sample::subsequence(&["ours", "theirs"][..], 1..=2);
+    prop::collection::vec((words, teams), 10)
+}
+
 /// Ids, order, texts, scores to the last bit, and counts are those of the index without the rest.
 #[test]
 fn hidden_documents_change_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let people = runtime.block_on(People::new());
-    let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
-    let questions = prop::collection::vec(prop::sample::select(&WORDS[..]), 1..4);
-    let teams = prop::sample::subsequence(&["ours", "theirs"][..], 1..=2);
-    let law = |(steps, question, teams): (Vec<Step>, Vec<&str>, Vec<&str>)| {
+    let mut runner = TestRunner::new(Config { cases: histories(), ..Config::default() });
+    let law = |(steps, asked): (Vec<Step>, Vec<Asked>)| {
         runtime.block_on(async {
-            let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-            let everything = open(folders.0.path());
+            let folder = large::folder();
+            let everything = open(folder.path());
             for step in &steps {
                 take(&everything, step).await;
             }
-            let permitted_only = open(folders.1.path());
-            for (n, team, passages) in outcome(&steps) {
-                if teams.contains(&team) {
-                    store(&permitted_only, n, team, &passages).await;
+            for teams in [&["ours"][..], &["theirs"], &["ours", "theirs"]] {
+                let folder = large::folder();
+                let permitted_only = open(folder.path());
+                for (n, team, passages) in outcome(&steps) {
+                    if teams.contains(&team) {
+                        store(&permitted_only, n, team, &passages).await;
+                    }
                 }
-            }
-            let among_all = people.member(&teams, &everything).await;
-            let alone = people.member(&teams, &permitted_only).await;
-            let sizes = (
-                everything.size(&among_all).await.unwrap(),
-                permitted_only.size(&alone).await.unwrap(),
-            );
-            prop_assert_eq!(sizes.0, sizes.1);
-            for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
-                for top_k in [1, 3, 50] {
-                    let query = query(&question.join(" "), mode, top_k);
-                    let with = everything.search(&query, &among_all).await.unwrap();
-                    let without = permitted_only.search(&query, &alone).await.unwrap();
-                    prop_assert_eq!(seen(&with), seen(&without), "{:?} {}", mode, top_k);
+                let worlds = Worlds {
+                    everything: &everything,
+                    permitted_only: &permitted_only,
+                    among_all: people.member(teams, &everything).await,
+                    alone: people.member(teams, &permitted_only).await,
+                };
+                worlds.are_of_one_size().await?;
+                for (question, _) in asked.iter().filter(|(_, of)| of == teams) {
+                    worlds.answer_alike(&question.join(" ")).await?;
                 }
             }
             Ok(())
         })
     };
-    runner.run(&(steps(), questions, teams), law).unwrap();
+    runner.run(&(steps(), asked()), law).unwrap();
+}
+
+/// One person in an index of everything, and in one of what she may read.
+struct Worlds<'a> {
+    everything: &'a EmbeddedIndex,
+    permitted_only: &'a EmbeddedIndex,
+    among_all: Arc<Bailiwick>,
+    alone: Arc<Bailiwick>,
+}
+
+impl Worlds<'_> {
+    async fn are_of_one_size(&self) -> Result<(), TestCaseError> {
+        let with = self.everything.size(&self.among_all).await.unwrap();
+        prop_assert_eq!(with, self.permitted_only.size(&self.alone).await.unwrap());
+        Ok(())
+    }
+
+    async fn answer_alike(&self, question: &str) -> Result<(), TestCaseError> {
+        for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
+            for (top_k, exact, fusion, diversity) in [
+                (1, false, Fusion::Convex, 0.0),
+                (3, true, Fusion::Ranks, 0.0),
+                (5, false, Fusion::Ranks, 0.3),
+                (50, false, Fusion::Convex, 0.0),
+            ] {
+                let plain = query(question, mode, top_k);
+                let query = Query { exact, fusion, diversity, ..plain };
+                let with = self.everything.search(&query, &self.among_all).await.unwrap();
+                let without = self.permitted_only.search(&query, &self.alone).await.unwrap();
+                prop_assert_eq!(seen(&with), seen(&without), "{:?}", query);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So many chunks that codes decide which vectors are read, in files that are merged meanwhile.
+#[test]
+fn hidden_documents_change_nothing_among_thousands() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let people = People::new().await;
+        let (folder, other) = (large::folder(), large::folder());
+        let everything = large::open(folder.path());
+        let permitted_only = large::open(other.path());
+        let text = |n: usize| format!("{} {} number{n}", WORDS[n % 10], WORDS[n * n % 7]);
+        let batch = |from: usize, teams: &[&str], gone: bool| -> Vec<NewDocument> {
+            let wanted = (from..from + 500).filter(|n| !gone || n % 7 != 0);
+            let named = wanted.map(|n| (n, TEAMS[n % 5 % 3]));
+            let kept = named.filter(|(_, team)| teams.contains(team));
+            kept.map(|(n, team)| large::document_of(&id_of(n), team, &text(n))).collect()
+        };
+        let permitted = ["ours", "theirs"];
+        for from in (0..6_000).step_by(500) {
+            everything.upsert(batch(from, &TEAMS, false)).await.unwrap();
+            let gone = (from..from + 500).filter(|n| n % 7 == 0);
+            let gone: Vec<_> = gone.map(|n| DocumentId::new(&id_of(n)).unwrap()).collect();
+            everything.remove(&gone).await.unwrap();
+        }
+        // In another order, so that segments differ.
+        for from in (0..6_000).step_by(500).rev() {
+            permitted_only.upsert(batch(from, &permitted, true)).await.unwrap();
+        }
+        let worlds = Worlds {
+            everything: &everything,
+            permitted_only: &permitted_only,
+            among_all: people.member(&permitted, &everything).await,
+            alone: people.member(&permitted, &permitted_only).await,
+        };
+        worlds.are_of_one_size().await.unwrap();
+        for n in 0..40 {
+            let query = large::query_of(&text(n * 151));
+            let with = everything.search(&query, &worlds.among_all).await.unwrap();
+            let without = permitted_only.search(&query, &worlds.alone).await.unwrap();
+            assert_eq!(seen(&with), seen(&without), "{}", query.text);
+            assert_eq!(with.hits.len(), query.top_k);
+        }
+    });
+}
+
+fn id_of(n: usize) -> String {
+    format!("document-{n:05}")
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl People {
         let verifier = Verifier::start(identity).unwrap();
         let rules = json!({ "rule": [{ "attribute": "team", "op": "in", "claim": "teams" }] });
         let rules = serde_json::from_value(rules).unwrap();
-        Self { provider, verifier, policy: Policy::new(&rules, super::schema()).unwrap() }
+        Self { provider, verifier, policy: Policy::new(&rules, crate::corpus::schema()).unwrap() }
     }
 
     async fn claims(&self, teams: &[&str]) -> Claims {

@@ -1,56 +1,16 @@
-//! Writes that fail half-way, and schemas that change under stored documents.
+//! Changes under searches that go on, and schemas that change under stored documents.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bailiwick_index::{
-    DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options, Size,
-};
+use bailiwick_index::{DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options};
 use bailiwick_policy::{AttributeConfig, Label, Schema};
 use serde_json::{Value, json};
 
 use crate::people::People;
-use crate::{DIMENSIONS, document, metadata, open, query, schema, seen, vector};
-
-/// A change that got into the catalogue and not into the words counts wholly once it is repeated.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_failed_half_way_leaves_no_trace_of_hidden_chunks() {
-    let people = People::new().await;
-    let folder = tempfile::tempdir().unwrap();
-    let index = open(folder.path());
-    let texts = ["a pump and a valve", "a pump that leaks"];
-    for (id, text) in ["a", "b"].into_iter().zip(texts) {
-        index.upsert(vec![document(id, "ours", &[text])]).await.unwrap();
-    }
-    let id = DocumentId::new("b").unwrap();
-    let label = schema().label(&metadata("theirs")).unwrap();
-    let relabel = || index.relabel(&id, metadata("theirs"), label.clone());
-
-    // Tantivy notes every new file here; a folder in its place is what a full disk is.
-    let notes = folder.path().join("lexical/.managed.json");
-    fs::remove_file(&notes).unwrap();
-    fs::create_dir(&notes).unwrap();
-    relabel().await.expect_err("the words cannot be written");
-    fs::remove_dir(&notes).unwrap();
-    relabel().await.unwrap().expect("the document is there");
-
-    let other = tempfile::tempdir().unwrap();
-    let alone = open(other.path());
-    alone.upsert(vec![document("a", "ours", &[texts[0]])]).await.unwrap();
-    let (ours, only) =
-        (people.member(&["ours"], &index).await, people.member(&["ours"], &alone).await);
-    assert_eq!(index.size(&ours).await.unwrap(), Size { labels: 1, chunks: 1 });
-    for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
-        let asked = query("pump", mode, 5);
-        let found = seen(&index.search(&asked, &ours).await.unwrap());
-        assert_eq!(found, seen(&alone.search(&asked, &only).await.unwrap()), "{mode:?}");
-    }
-    let theirs = people.member(&["theirs"], &index).await;
-    assert_eq!(index.search(&query("pump", Mode::Hybrid, 5), &theirs).await.unwrap().hits.len(), 1);
-}
+use crate::{document, metadata, open, query, schema, seen, vector};
 
 /// While a document goes to and fro, a search between two changes sees one state and no trace of
 /// the other.
@@ -115,13 +75,7 @@ fn levels(names: &[&str]) -> Arc<Schema> {
 }
 
 fn with(folder: &Path, schema: Arc<Schema>) -> EmbeddedIndex {
-    let options = Options {
-        folder: folder.to_owned(),
-        schema,
-        embedder: "test".into(),
-        dimensions: DIMENSIONS,
-    };
-    EmbeddedIndex::open(options).unwrap()
+    EmbeddedIndex::open(Options { schema, ..crate::options(folder) }).unwrap()
 }
 
 /// The labels that are in use, described.

@@ -109,12 +109,13 @@ impl House {
     fn open() -> Self {
         let folder = TempDir::new().unwrap();
         let notebook = Arc::new(Notebook::default());
-        let index = EmbeddedIndex::open(Options {
-            folder: folder.path().into(),
-            schema: schema(),
-            embedder: notebook.id().into(),
-            dimensions: 32,
-        });
+        let options = Options::new(
+            folder.path().into(),
+            schema(),
+            notebook.id().into(),
+            notebook.dimensions(),
+        );
+        let index = EmbeddedIndex::open(options);
         let (written, upserts) = (Mutex::default(), AtomicUsize::default());
         let index = Arc::new(Witness { index: index.unwrap(), written, upserts });
         let intake = Intake::new(schema(), notebook.clone(), index.clone());

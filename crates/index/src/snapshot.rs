@@ -1,0 +1,236 @@
+//! What searches see: one state of the index, and what of it one person sees.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bailiwick_policy::{Bailiwick, LabelId};
+
+use crate::code::Coder;
+use crate::rank::ChunkRef;
+use crate::segment::Segment;
+use crate::types::Size;
+
+/// Places whose chunks were removed, or moved to another label, after their segment was made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dead {
+    bits: Vec<u64>,
+    count: usize,
+}
+
+impl Dead {
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, place: u32) -> bool {
+        self.bits.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, place: u32) -> bool {
+        let at = place as usize / 64;
+        if self.bits.len() <= at {
+            self.bits.resize(at + 1, 0);
+        }
+        let Some(word) = self.bits.get_mut(at) else { return false };
+        let is_new = *word >> (place % 64) & 1 == 0;
+        *word |= 1 << (place % 64);
+        self.count += usize::from(is_new);
+        is_new
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        (0_u32..).zip(&self.bits).flat_map(|(n, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| n * 64 + bit)
+        })
+    }
+}
+
+/// A segment, and which of its chunks are alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) dead: Arc<Dead>,
+    /// Its number in the manifest, if it is in a file.
+    pub(crate) file: Option<i64>,
+}
+
+impl Part {
+    pub(crate) fn new(segment: Segment, file: Option<i64>) -> Self {
+        Self { segment: Arc::new(segment), dead: Arc::default(), file }
+    }
+
+    /// How many chunks are alive.
+    pub(crate) fn len(&self) -> usize {
+        self.segment.len() - self.dead.len()
+    }
+
+    /// Marks a chunk as dead, if it is here.
+    pub(crate) fn kill(&mut self, label: LabelId, row: i64) -> Option<u32> {
+        let place = self.segment.find(label, row)?;
+        Arc::make_mut(&mut self.dead).insert(place).then_some(place)
+    }
+
+    /// Whether these are the same chunks, dead or alive.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.segment, &other.segment)
+    }
+}
+
+/// A chunk: a part, and a place in its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) part: u32,
+    pub(crate) place: u32,
+}
+
+/// How many chunks a label has, and how many words these have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) chunks: u64,
+    pub(crate) words: u64,
+}
+
+/// Whose vectors an index holds.
+#[derive(Debug)]
+pub(crate) struct Space {
+    /// Names the embedder that made them.
+    pub(crate) embedder: String,
+    pub(crate) dimensions: usize,
+    pub(crate) coder: Coder,
+}
+
+/// One state of the index. It never changes; a write makes the next one.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) space: Arc<Space>,
+    pub(crate) revision: u64,
+    pub(crate) parts: Vec<Part>,
+    /// For each label, by its number.
+    totals: Arc<Vec<Totals>>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(space: Arc<Space>, revision: u64, parts: Vec<Part>) -> Self {
+        let mut snapshot = Self { space, revision, parts: Vec::new(), totals: Arc::default() };
+        for part in parts {
+            snapshot.count(&part);
+            snapshot.parts.push(part);
+        }
+        snapshot
+    }
+
+    /// Adds the chunks of a segment.
+    pub(crate) fn add(&mut self, part: Part) {
+        self.count(&part);
+        self.parts.push(part);
+    }
+
+    fn count(&mut self, part: &Part) {
+        let totals = Arc::make_mut(&mut self.totals);
+        for (label, run, words) in part.segment.runs() {
+            let of_label = of_label(totals, label);
+            of_label.chunks += u64::from(run.end - run.start);
+            of_label.words += words;
+            if !part.dead.is_empty() {
+                for place in run.filter(|place| part.dead.contains(*place)) {
+                    of_label.chunks -= 1;
+                    of_label.words -= length(part, place);
+                }
+            }
+        }
+    }
+
+    /// Removes a chunk. Its words and vector stay in its segment until that is merged.
+    pub(crate) fn remove(&mut self, label: LabelId, row: i64) {
+        for part in &mut self.parts {
+            if let Some(place) = part.kill(label, row) {
+                let of_label = of_label(Arc::make_mut(&mut self.totals), label);
+                of_label.chunks -= 1;
+                of_label.words -= length(part, place);
+            }
+        }
+    }
+
+    /// Puts one part in the place of several that hold the same chunks.
+    pub(crate) fn replace(&mut self, former: &[Part], merged: Part) {
+        self.parts.retain(|part| !former.iter().any(|former| former.is(part)));
+        if merged.segment.len() > 0 {
+            // Files first, so that small parts follow large ones.
+            let at = self.parts.iter().take_while(|part| part.file.is_some()).count();
+            let at = if merged.file.is_some() { at } else { self.parts.len() };
+            self.parts.insert(at, merged);
+        }
+    }
+
+    /// How much of this there is within a bailiwick.
+    pub(crate) fn size(&self, within: &Bailiwick) -> Size {
+        let of_labels = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
+        of_labels.filter(|of_label| of_label.chunks > 0).fold(Size::default(), |size, of_label| {
+            Size { labels: size.labels + 1, chunks: size.chunks + of_label.chunks }
+        })
+    }
+
+    /// What one person sees of this.
+    pub(crate) fn within(&self, within: &Bailiwick) -> Visible<'_> {
+        let of_labels = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
+        let totals = of_labels.fold(Totals::default(), |sum, of_label| Totals {
+            chunks: sum.chunks + of_label.chunks,
+            words: sum.words + of_label.words,
+        });
+        let ranges = self.parts.iter().map(|part| part.segment.permitted(within)).collect();
+        Visible { parts: &self.parts, ranges, totals }
+    }
+}
+
+fn of_label(totals: &mut Vec<Totals>, label: LabelId) -> &mut Totals {
+    let at = label.as_u32() as usize;
+    if totals.len() <= at {
+        totals.resize(at + 1, Totals::default());
+    }
+    #[expect(clippy::indexing_slicing, reason = "the line above makes the place")]
+    &mut totals[at]
+}
+
+fn length(part: &Part, place: u32) -> u64 {
+    part.segment.lengths().get(place as usize).copied().map(u64::from).unwrap_or_default()
+}
+
+/// The permitted chunks of a [`Snapshot`]. Whatever ranks chunks works on this.
+#[derive(Debug)]
+pub(crate) struct Visible<'a> {
+    parts: &'a [Part],
+    /// For each part the places that are permitted, dead ones included.
+    ranges: Vec<Vec<Range<u32>>>,
+    /// Of the chunks that are permitted and alive.
+    pub(crate) totals: Totals,
+}
+
+impl<'a> Visible<'a> {
+    /// Every part in which something is permitted, with its number and what is.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (u32, &'a Part, &[Range<u32>])> {
+        let parts = (0..).zip(self.parts).zip(&self.ranges);
+        parts
+            .map(|((number, part), ranges)| (number, part, ranges.as_slice()))
+            .filter(|(.., ranges)| !ranges.is_empty())
+    }
+
+    /// How many parts there are, with or without permitted chunks.
+    pub(crate) fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub(crate) fn part(&self, number: u32) -> Option<&'a Part> {
+        self.parts.get(number as usize)
+    }
+
+    /// A chunk's id and its row in the catalogue.
+    pub(crate) fn chunk(&self, at: Place) -> Option<(ChunkRef<'a>, i64)> {
+        let segment = &self.part(at.part)?.segment;
+        Some((segment.id(at.place), *segment.rows().get(at.place as usize)?))
+    }
+}

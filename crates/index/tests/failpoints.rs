@@ -1,0 +1,105 @@
+//! What is written fails at every point at which it can, and the index heals.
+//!
+//! Failpoints are of the whole process, so this is a program of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "index/corpus.rs"]
+mod corpus;
+#[path = "index/people.rs"]
+mod people;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bailiwick_index::{DocumentId, Index, Mode};
+use corpus::{document, metadata, open, query, schema, seen};
+use people::People;
+
+const POINTS: [&str; 5] = [
+    "write-before-commit",
+    "segment-before-sync",
+    "segment-before-rename",
+    "manifest-before-commit",
+    "segment-before-map",
+];
+/// Works twice, fails once, works thrice, fails twice, and works from then on.
+const MOOD: &str = "2*off->1*return->3*off->2*return->off";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
+    assert!(fail::has_failpoints());
+    let scenario = fail::FailScenario::setup();
+    let people = People::new().await;
+    for point in POINTS {
+        let folder = tempfile::tempdir().unwrap();
+        fail::cfg(point, MOOD).unwrap();
+        let mut acknowledged = BTreeMap::new();
+        {
+            let index = open(folder.path());
+            for n in 0..40 {
+                let text = format!("pump number{n} leaks");
+                let texts = [text.as_str(), "a valve"];
+                let id = format!("d{}", n % 25);
+                let team = if n % 3 == 0 { "theirs" } else { "ours" };
+                if index.upsert(vec![document(&id, team, &texts)]).await.is_ok() {
+                    acknowledged.insert(id, (team, text));
+                }
+            }
+            for (n, team) in [(3, "ours"), (4, "theirs"), (5, "ours")] {
+                let id = format!("d{n}");
+                let label = schema().label(&metadata(team)).unwrap();
+                let known = DocumentId::new(&id).unwrap();
+                if let Ok(Some(_)) = index.relabel(&known, metadata(team), label).await {
+                    acknowledged.get_mut(&id).unwrap().0 = team;
+                }
+            }
+            for n in 6..9 {
+                let id = format!("d{n}");
+                if index.remove(&[DocumentId::new(&id).unwrap()]).await.is_ok() {
+                    acknowledged.remove(&id);
+                }
+            }
+            // The thread that merges has come to the point, and waits before it tries again.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            compare(&people, &index, &acknowledged, point).await;
+        }
+        let reopened = open(folder.path());
+        compare(&people, &reopened, &acknowledged, point).await;
+        fail::remove(point);
+    }
+    scenario.teardown();
+}
+
+/// The index gives what a new one gives that holds what was acknowledged.
+async fn compare(
+    people: &People,
+    index: &dyn Index,
+    acknowledged: &BTreeMap<String, (&str, String)>,
+    point: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = bailiwick_index::EmbeddedIndex::open(corpus::options(folder.path())).unwrap();
+    let documents = acknowledged
+        .iter()
+        .filter(|(_, (team, _))| *team == "ours")
+        .map(|(id, (team, text))| document(id, team, &[text.as_str(), "a valve"]));
+    let mood = fail::list();
+    fail::remove(point);
+    alone.upsert(documents.collect()).await.unwrap();
+    for (name, actions) in mood {
+        fail::cfg(name, &actions).unwrap();
+    }
+    let (among_all, only) =
+        (people.member(&["ours"], index).await, people.member(&["ours"], &alone).await);
+    assert_eq!(index.size(&among_all).await.unwrap(), alone.size(&only).await.unwrap(), "{point}");
+    for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
+        let asked = query("pump number7", mode, 60);
+        let found = seen(&index.search(&asked, &among_all).await.unwrap());
+        assert_eq!(found, seen(&alone.search(&asked, &only).await.unwrap()), "{point} {mode:?}");
+    }
+}
