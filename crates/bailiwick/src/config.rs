@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use bailiwick_answer::AnswerConfig;
 use bailiwick_authority::{AuthorityConfig, CollectionConfig};
 use bailiwick_identity::IdentityConfig;
-use bailiwick_models::EmbeddingConfig;
+use bailiwick_models::{EmbeddingConfig, RerankConfig};
 use bailiwick_policy::{AttributeConfig, PolicyConfig};
 use bailiwick_server::Limits;
 use serde::de::Error as _;
@@ -38,6 +38,9 @@ pub(crate) struct Config {
     /// Text → vectors. Default: the built-in static table.
     #[serde(default)]
     pub(crate) embedding: EmbeddingConfig,
+    /// Hits → better order. Default: none.
+    #[serde(default)]
+    pub(crate) rerank: RerankConfig,
     /// Hits → answer. Default: quoted sentences.
     #[serde(default)]
     pub(crate) answer: AnswerConfig,

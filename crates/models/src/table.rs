@@ -5,21 +5,14 @@ use std::sync::{Arc, LazyLock};
 use ahash::AHashMap;
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
-use tokenizers::Tokenizer;
-use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 
+use crate::word_pieces::{MAX_BYTES, WordPieces, readable};
 use crate::{Embedder, ModelError};
 
 static BUILT_IN: &[u8] = include_bytes!("../../../models/static/static-en-256.bin");
 const MAGIC: &[u8] = b"SEM1";
 const DENSE_WEIGHT: f32 = 0.4;
 const MAX_TOKENS: usize = 512;
-
-/// 512 words of 100 characters, the longest that WordPiece looks at: what lies behind cannot
-/// count, and a text of many megabytes is not tokenized in vain.
-const MAX_BYTES: usize = 64 * 1024;
 
 /// Below this, handing the work to other threads costs more than it saves.
 const BYTES_WORTH_A_THREAD: usize = 16 * 1024;
@@ -63,7 +56,7 @@ pub struct StaticEmbedder {
 }
 
 struct Table {
-    tokenizer: Tokenizer,
+    word_pieces: WordPieces,
     dimensions: usize,
     scales: Vec<f32>,
     rows: Bytes,
@@ -182,32 +175,22 @@ impl Table {
         if announced != found {
             return Err(TableError::Length { announced, found });
         }
-        let tokenizer = tokenizer(&file.split_to(vocabulary as usize), rows)?;
+        let word_pieces = word_pieces(&file.split_to(vocabulary as usize), rows)?;
         let scales: Vec<f32> =
             std::iter::from_fn(|| file.try_get_f32_le().ok()).take(rows as usize).collect();
         if !scales.iter().all(|scale| scale.is_finite()) {
             return Err(TableError::Scale);
         }
-        Ok(Self { tokenizer, dimensions: dimensions as usize, scales, rows: file })
+        Ok(Self { word_pieces, dimensions: dimensions as usize, scales, rows: file })
     }
 
     fn vector(&self, text: &str) -> Vec<f32> {
-        let mut vector = self.sum(text);
-        if !normalise(&mut vector)
-            && let Some(first) = vector.first_mut()
-        {
-            *first = 1.0;
-        }
-        vector
+        unit(self.sum(text))
     }
 
     fn sum(&self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.dimensions];
-        // WordPiece fails only without an [UNK] entry, which reading the table has excluded.
-        let Ok(encoding) = self.tokenizer.encode_fast(readable(text), false) else {
-            return sum;
-        };
-        for &id in encoding.get_ids().iter().take(MAX_TOKENS) {
+        for id in self.word_pieces.ids(text, MAX_TOKENS) {
             let start = id as usize * self.dimensions;
             let row = self.rows.get(start..start + self.dimensions);
             if let (Some(row), Some(scale)) = (row, self.scales.get(id as usize)) {
@@ -220,32 +203,28 @@ impl Table {
     }
 }
 
-fn tokenizer(vocabulary: &[u8], rows: u32) -> Result<Tokenizer, TableError> {
+fn word_pieces(vocabulary: &[u8], rows: u32) -> Result<WordPieces, TableError> {
     let entries = std::str::from_utf8(vocabulary).map_err(|_| TableError::Vocabulary)?;
     let ids: AHashMap<String, u32> = entries.split('\n').map(str::to_owned).zip(0..).collect();
-    if ids.len() != rows as usize
-        || entries.split('\n').count() != rows as usize
-        || !ids.contains_key("[UNK]")
-    {
+    if ids.len() != rows as usize || entries.split('\n').count() != rows as usize {
         return Err(TableError::Vocabulary);
     }
-    let model = WordPiece::builder().vocab(ids).build().map_err(|_| TableError::Vocabulary)?;
-    let mut tokenizer = Tokenizer::new(model);
-    tokenizer
-        .with_normalizer(Some(BertNormalizer::default()))
-        .map_err(|_| TableError::Vocabulary)?
-        .with_pre_tokenizer(Some(BertPreTokenizer));
-    Ok(tokenizer)
-}
-
-/// The part of a text that can count.
-fn readable(text: &str) -> &str {
-    // A character has at most 4 bytes, so that one of these is a boundary.
-    (MAX_BYTES - 3..=MAX_BYTES).rev().find_map(|end| text.get(..end)).unwrap_or(text)
+    WordPieces::new(ids).ok_or(TableError::Vocabulary)
 }
 
 fn length(vector: &[f32]) -> f32 {
     vector.iter().map(|value| value * value).sum::<f32>().sqrt()
+}
+
+/// The vector at unit length; the first unit vector when it has no direction.
+pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    if !normalise(&mut vector) {
+        vector.fill(0.0);
+        if let Some(first) = vector.first_mut() {
+            *first = 1.0;
+        }
+    }
+    vector
 }
 
 /// Scales to unit length; false, and nothing changed, when there is no direction to keep.

@@ -8,7 +8,7 @@ use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
 use bailiwick_index::Index;
 use bailiwick_ingest::Intake;
-use bailiwick_models::Embedder;
+use bailiwick_models::{Embedder, Reranker};
 use bailiwick_policy::{ClaimPath, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
@@ -39,6 +39,8 @@ pub struct Parts {
     pub index: Arc<dyn Index>,
     /// Question → vector.
     pub embedder: Arc<dyn Embedder>,
+    /// Hits → better order; none where the search has the last word.
+    pub reranker: Option<Reranker>,
     /// Hits → answer.
     pub answerer: Arc<dyn Answerer>,
     /// Documents → index.

@@ -1,7 +1,8 @@
-//! The one path behind both questions: bailiwick → hits → audit record → answer.
+//! The one path behind both questions: bailiwick → hits, maybe reranked → audit record → answer.
 
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Hits, IndexError, Mode, Query, Size};
+use bailiwick_models::Reranker;
 use bailiwick_policy::{Label, Narrowing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -127,11 +128,18 @@ pub(crate) async fn find(
         bailiwick = bailiwick.narrow(&narrowing, app.index.labels());
     }
     let vector = embed(app, &question).await?;
+    // Who asks for one ranking by name gets that one, also while the reranker is away.
+    let reranker = app.reranker.as_ref().filter(|_| question.mode == Mode::Hybrid);
+    let candidates = reranker.map_or(0, Reranker::candidates);
+    let top_k = question.top_k.max(candidates);
     let query = Query {
         dense_weight: app.embedder.dense_weight(),
-        ..Query::new(question.query.clone(), vector, question.top_k, question.mode)
+        ..Query::new(question.query.clone(), vector, top_k, question.mode)
     };
-    let hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
+    let mut hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
+    if let Some(reranker) = reranker {
+        rerank(reranker, &question, &mut hits).await?;
+    }
     record(app, found(app, reader, &hits, &receipt)).await?;
     let sources = Sources::new(app, &hits, size, receipt);
     Ok(Found { question: question.query, hits, sources })
@@ -152,6 +160,26 @@ async fn embed(app: &App, question: &Question) -> Result<Vec<f32>, Problem> {
             Err(Problem::unavailable(detail))
         }
     }
+}
+
+/// Puts permitted hits in the reranker's order, ties by chunk id, and keeps the best.
+///
+/// Without the reranker there is no answer: the first ranking in its place would be other sources
+/// and other scores for the same question, and nobody would be told.
+async fn rerank(reranker: &Reranker, question: &Question, hits: &mut Hits) -> Result<(), Problem> {
+    let texts: Vec<&str> = hits.hits.iter().map(|hit| hit.text.as_str()).collect();
+    let scores = reranker.scores(&question.query, &texts).await.map_err(|error| {
+        tracing::error!(%error, "the hits were not reranked");
+        let detail =
+            "The reranker does not answer; ask with \"mode\": \"lexical\" or \"dense\", or later.";
+        Problem::unavailable(detail)
+    })?;
+    for (hit, score) in hits.hits.iter_mut().zip(scores) {
+        hit.score = score;
+    }
+    hits.hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+    hits.hits.truncate(question.top_k);
+    Ok(())
 }
 
 /// What this person reads, with nothing in it yet.

@@ -23,7 +23,8 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<()> {
         File::open(file)
             .with_context(|| format!("vault.collection: cannot read {}", file.display()))?;
     }
-    bailiwick_models::embedder(&config.embedding)?;
+    bailiwick_models::embedder(&config.embedding, &config.data_dir)?;
+    bailiwick_models::reranker(&config.rerank)?;
     bailiwick_answer::answerer(&config.answer)?;
     print::line(format!("{} is right", path.display()))
 }

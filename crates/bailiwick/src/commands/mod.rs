@@ -7,6 +7,7 @@ mod backup;
 mod config_check;
 mod demo;
 mod ingest;
+mod models;
 mod policy;
 mod serve;
 
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Keys(_) => agents::rotate_keys(&config()?, json).await,
         Command::Audit(command) => audit::run(command, &config()?, json).await,
         Command::Policy(command) => policy::run(command, &config()?, json),
+        Command::Models(command) => models::run(command, &config()?, json).await,
         Command::Backup(Backup { folder }) => backup::back_up(&folder, &config()?, json),
         Command::Restore(Restore { folder }) => backup::restore(&folder, &config()?, json),
         Command::Config(_) => config_check::run(&config()?, &path),

@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::peer::Peer;
 
+/// A data directory without any weights.
+const NO_DATA: &str = "/no/such/data";
+
 fn embedding(base_url: &str) -> EmbeddingConfig {
     EmbeddingConfig {
         provider: EmbeddingProvider::OpenAi,
@@ -37,7 +40,7 @@ async fn say(base_url: &str) -> Result<Vec<String>, ModelError> {
 }
 
 /// A peer that answers with a status and a JSON body.
-async fn json_peer(status: &str, body: &str) -> Peer {
+pub(crate) async fn json_peer(status: &str, body: &str) -> Peer {
     let length = body.len();
     let response = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
@@ -64,7 +67,11 @@ async fn embeddings_come_back_in_order_and_of_unit_length() {
         {"object":"embedding","index":0,"embedding":[3,4]}],"usage":{"total_tokens":2}}"#;
     let peer = json_peer("200 OK", body).await;
     let texts: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-    let vectors = embedder(&embedding(&peer.base_url)).unwrap().embed(&texts).await.unwrap();
+    let vectors = embedder(&embedding(&peer.base_url), NO_DATA.as_ref())
+        .unwrap()
+        .embed(&texts)
+        .await
+        .unwrap();
     assert_eq!(vectors, [[0.6, 0.8], [0.0, 1.0], [0.6, 0.8], [0.0, 1.0]]);
     let requests = peer.requests();
     assert_eq!(requests.len(), 2, "two batches of two");
@@ -85,8 +92,10 @@ async fn wrong_embeddings_are_refused_whole() {
         json!("none"),
     ] {
         let peer = json_peer("200 OK", &json!({ "data": data }).to_string()).await;
-        let result =
-            embedder(&embedding(&peer.base_url)).unwrap().embed(&["a".into(), "b".into()]).await;
+        let result = embedder(&embedding(&peer.base_url), NO_DATA.as_ref())
+            .unwrap()
+            .embed(&["a".into(), "b".into()])
+            .await;
         assert!(matches!(result, Err(ModelError::Unreadable)), "{data}: {result:?}");
     }
 }
@@ -99,7 +108,7 @@ async fn the_key_is_sent_and_shown_nowhere_and_error_bodies_stay_inside() {
     let peer = json_peer("401 Unauthorized", body).await;
     let config =
         EmbeddingConfig { api_key_file: Some(file.path().into()), ..embedding(&peer.base_url) };
-    let embedder = embedder(&config).unwrap();
+    let embedder = embedder(&config, NO_DATA.as_ref()).unwrap();
     assert!(!format!("{embedder:?}").contains("secret"));
     let error = embedder.embed(&["a".into()]).await.unwrap_err();
     assert!(matches!(error, ModelError::Refused));
@@ -115,7 +124,8 @@ async fn redirects_are_not_followed() {
         target.base_url
     );
     let peer = Peer::start(vec![response.into_bytes()]).await;
-    let result = embedder(&embedding(&peer.base_url)).unwrap().embed(&["a".into()]).await;
+    let result =
+        embedder(&embedding(&peer.base_url), NO_DATA.as_ref()).unwrap().embed(&["a".into()]).await;
     assert!(matches!(result, Err(ModelError::Refused)));
     assert!(target.requests().is_empty());
 }
@@ -140,7 +150,8 @@ async fn a_silent_endpoint_times_out_and_an_absent_one_is_unreachable() {
 async fn endless_bodies_are_cut() {
     let body = format!(r#"{{"data":[],"x":"{}"}}"#, "x".repeat(1 << 20));
     let peer = json_peer("200 OK", &body).await;
-    let result = embedder(&embedding(&peer.base_url)).unwrap().embed(&["a".into()]).await;
+    let result =
+        embedder(&embedding(&peer.base_url), NO_DATA.as_ref()).unwrap().embed(&["a".into()]).await;
     assert!(matches!(result, Err(ModelError::TooLarge)));
 
     let endless_line = Peer::streaming(&format!("data: {}", "x".repeat(2 << 20)), 1 << 16).await;
@@ -212,10 +223,10 @@ fn configurations_that_cannot_work_name_the_key() {
     let with = |change: &dyn Fn(&mut EmbeddingConfig)| {
         let mut config = good.clone();
         change(&mut config);
-        embedder(&config).unwrap_err().to_string()
+        embedder(&config, NO_DATA.as_ref()).unwrap_err().to_string()
     };
     for (error, key) in [
-        (with(&|c| c.provider = EmbeddingProvider::MiniLm), "not built yet"),
+        (with(&|c| c.provider = EmbeddingProvider::MiniLm), "base_url"),
         (with(&|c| c.provider = EmbeddingProvider::Static), "base_url"),
         (with(&|c| c.base_url = None), "base_url is missing"),
         (with(&|c| c.base_url = Some("models".into())), "base_url is not a URL"),

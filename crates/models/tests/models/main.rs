@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod endpoints;
+mod local;
 mod peer;
+mod rerank;
 mod static_table;

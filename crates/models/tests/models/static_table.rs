@@ -47,7 +47,7 @@ fn a_name_says_more_than_an_article() {
 
 #[tokio::test]
 async fn hostile_texts_give_unit_vectors() {
-    let table = embedder(&EmbeddingConfig::default()).unwrap();
+    let table = embedder(&EmbeddingConfig::default(), "".as_ref()).unwrap();
     let texts: Vec<String> = vec![
         String::new(),
         "\0".into(),
@@ -80,7 +80,7 @@ async fn only_the_first_512_word_pieces_count() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_batch_equals_its_texts_one_by_one_whoever_else_embeds() {
-    let table = embedder(&EmbeddingConfig::default()).unwrap();
+    let table = embedder(&EmbeddingConfig::default(), "".as_ref()).unwrap();
     let texts: Vec<String> =
         (0..2000).map(|n| format!("Passage {n} of project Phoenix, about {}", n % 17)).collect();
     let tasks: Vec<_> = (0..8)
@@ -102,7 +102,7 @@ async fn a_batch_equals_its_texts_one_by_one_whoever_else_embeds() {
 /// Prints its measure with `--nocapture`.
 #[tokio::test]
 async fn hundreds_of_passages_take_no_second() {
-    let table = embedder(&EmbeddingConfig::default()).unwrap();
+    let table = embedder(&EmbeddingConfig::default(), "".as_ref()).unwrap();
     let passage = "The quarterly review of project Phoenix found that the cooling loop, which the \
         engineering department had rebuilt in March, kept its temperature within two degrees during \
         the whole of the endurance run; the report recommends to close the incident and to move the \
