@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bailiwick_identity::Claims;
-use bailiwick_index::{EmbeddedIndex, Index as _, Mode, Query};
+use bailiwick_index::{ChunkId, EmbeddedIndex, Index as _, Mode, Query};
 use bailiwick_policy::{Bailiwick, Label, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -87,7 +87,7 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
     let opened = began.elapsed();
     let everyone = policy.decide(claims.first().context("nobody")?, index.labels());
     let query = query(&set, 0, Mode::Hybrid, false)?;
-    runtime.block_on(index.search(&query, &everyone))?;
+    index.search_blocking(&query, &everyone)?;
     let first = began.elapsed();
     let memory = machine::memory()?.beyond(before);
 
@@ -95,9 +95,7 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
     let labels = people::labels(&set.world, &schema)?;
     let starts = set.starts()?;
     let house = House { set, schema, labels, index, claims, runtime, within, starts };
-    say(
-        &json!({ "open_ms": ms(opened), "first_answer_ms": ms(first), "memory": memory }),
-    )?;
+    say(&json!({ "open_ms": ms(opened), "first_answer_ms": ms(first), "memory": memory }))?;
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line?)? {
             Request::Search(search) => house.searched(&search)?,
@@ -148,7 +146,6 @@ impl House {
     }
 
     fn answers(&self, search: &Search, thread: usize) -> anyhow::Result<Vec<Answer>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let count = self.set.queries.len();
         let began = Instant::now();
         let mut answers = Vec::new();
@@ -157,10 +154,15 @@ impl House {
             let query = query(&self.set, number, search.mode, search.exact)?;
             let within = self.within(search.cell, number)?;
             let began_query = Instant::now();
-            let hits = runtime.block_on(self.index.search(&query, within))?.hits;
+            let ids: Vec<ChunkId> = if search.texts {
+                let hits = self.index.search_blocking(&query, within)?.hits;
+                hits.into_iter().map(|hit| hit.id).collect()
+            } else {
+                let ranked = self.index.rank_blocking(&query, within)?;
+                ranked.into_iter().map(|(id, _)| id).collect()
+            };
             let us = began_query.elapsed().as_secs_f64() * 1e6;
-            let ids = hits.iter().map(|hit| (hit.id.document.as_str(), hit.id.n));
-            let found = ids.map(|(id, n)| self.row(id, n)).collect::<anyhow::Result<_>>()?;
+            let found = ids.iter().map(|id| self.row(id)).collect::<anyhow::Result<_>>()?;
             answers.push(Answer { query: number, us, found });
             if began.elapsed().as_secs_f64() > search.seconds {
                 break;
@@ -177,9 +179,9 @@ impl House {
         Ok(self.within.get(*person).context("nobody")?)
     }
 
-    fn row(&self, document: &str, n: u32) -> anyhow::Result<u32> {
-        let number: usize =
-            document.strip_prefix('d').context("a document of the corpus")?.parse()?;
-        Ok(self.starts.get(number).context("a document of the set")? + n)
+    fn row(&self, id: &ChunkId) -> anyhow::Result<u32> {
+        let number = id.document.as_str().strip_prefix('d').context("a document of the corpus")?;
+        let start = self.starts.get(number.parse::<usize>()?).context("a document of the set")?;
+        Ok(start + id.n)
     }
 }
