@@ -1,13 +1,19 @@
 # make demo runs the main job; make test passes the tests. Both build once and share the result.
-.PHONY: demo test bench fmt build tools test-tools
+.PHONY: demo test nightly bench fmt build web tools test-tools
 
 CARGO ?= cargo
 BAILIWICK = target/debug/bailiwick
+# The web app, which the binary embeds as it stands when the binary is built.
+WEB = web/dist/index.html
+WEB_TOOLS = web/node_modules/.package-lock.json
+WEB_SOURCES = $(shell find web/src web/public -type f) web/package.json web/tsconfig.json web/webpack.config.mjs
 
 demo: build
 	@$(BAILIWICK) demo $(DEMO)
 
-test: test-tools
+test: test-tools $(WEB_TOOLS)
+	cd web && npm run --silent check
+	@touch $(WEB)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --locked
@@ -15,14 +21,31 @@ test: test-tools
 	$(CARGO) build --locked --package bailiwick
 	tests/peers/run
 
+# The law of noninterference on 100,000 cases instead of 2,000.
+nightly: tools
+	NONINTERFERENCE_CASES=100000 $(CARGO) test --locked --package bailiwick-index hidden_documents
+
 bench: tools
 	bench/run
 
 fmt:
 	$(CARGO) fmt --all
 
-build: tools
+build: tools web
 	@$(CARGO) build --locked --package bailiwick
+
+web:
+	@if command -v npm >/dev/null; then $(MAKE) -s $(WEB); \
+	else echo "The web app is left out, because npm is not here: install Node.js 20 or newer, https://nodejs.org"; fi
+
+$(WEB): $(WEB_TOOLS) $(WEB_SOURCES)
+	@echo "Building the web app"
+	@cd web && npm run --silent build
+	@touch $@
+
+$(WEB_TOOLS): web/package-lock.json
+	@echo "Installing what the web app is built with"
+	@cd web && npm ci --silent --no-audit --no-fund --ignore-scripts
 
 tools:
 	@command -v $(CARGO) >/dev/null || { echo "Rust 1.90 or newer is needed: https://rustup.rs"; exit 2; }

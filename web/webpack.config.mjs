@@ -1,7 +1,7 @@
 // Builds the page, the silent sign-in page and the service worker into dist/.
 
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { cpSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import webpack from 'webpack';
 import { InjectManifest } from 'workbox-webpack-plugin';
@@ -57,7 +57,16 @@ class Compressed {
 /** Takes what needs no building as it is. */
 class Public {
   apply(compiler) {
-    compiler.hooks.emit.tap('Public', () => cpSync(path.join(here, 'public'), compiler.outputPath, { recursive: true }));
+    const folder = path.join(here, 'public');
+    compiler.hooks.thisCompilation.tap('Public', (compilation) => {
+      const stage = Compilation.PROCESS_ASSETS_STAGE_ADDITIONAL;
+      compilation.contextDependencies.add(folder);
+      compilation.hooks.processAssets.tap({ name: 'Public', stage }, () => {
+        for (const name of readdirSync(folder)) {
+          compilation.emitAsset(name, new sources.RawSource(readFileSync(path.join(folder, name))));
+        }
+      });
+    });
   }
 }
 
@@ -95,7 +104,7 @@ export default (_, { mode }) => {
       new InjectManifest({
         swSrc: './src/worker/sw.ts',
         swDest: 'sw.js',
-        exclude: [/\.(map|br|gz)$/, /^silent-callback/, /assets\/silent\./],
+        exclude: [/\.(map|br|gz|txt|png)$/, /^silent-callback/, /assets\/silent\./],
         mode: production ? 'production' : 'development',
       }),
       ...(production ? [new Compressed()] : []),

@@ -13,7 +13,7 @@ export function Viewing() {
   const { name } = now.person;
   return (
     <div class="viewing">
-      <button class="person" popovertarget="viewing" aria-label={`Viewing as ${name}`}>
+      <button class="person" popovertarget="viewing">
         <span class="who">
           <span class="hint">Viewing as</span> {name}
         </span>

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ask, type Piece } from '../src/chat/answer';
 import type { Problem } from '../src/api/problem';
 
-const sent = vi.hoisted(() => ({ respond: (_: Request): Promise<Response> => Promise.reject(new Error('not set')) }));
+const sent = vi.hoisted(() => ({ respond: (request: Request): Promise<Response> => Promise.reject(new Error(`nothing answers ${request.url}`)) }));
 vi.mock('../src/session/session', () => ({ authorized: (request: Request) => sent.respond(request) }));
 
 const SOURCES = {

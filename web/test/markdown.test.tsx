@@ -28,8 +28,8 @@ describe('text of documents and models', () => {
   });
 
   test('keeps its form', () => {
-    shown('# Title\n\nA **strong** word and `code`.\n\n3. three\n4. four\n\n| a | b |\n|---|---|\n| 1 | 2 |');
-    expect(place.querySelector('h3')?.textContent).toBe('Title');
+    shown('## Title\n\n#### Part\n\nA **strong** word and `code`.\n\n3. three\n4. four\n\n| a | b |\n|---|---|\n| 1 | 2 |');
+    expect(['h3', 'h4'].map((level) => place.querySelector(level)?.textContent)).toEqual(['Title', 'Part']);
     expect(place.querySelector('strong')?.textContent).toBe('strong');
     expect(place.querySelector('ol')?.getAttribute('start')).toBe('3');
     expect([...place.querySelectorAll('td')].map((cell) => cell.textContent)).toEqual(['1', '2']);

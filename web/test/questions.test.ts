@@ -25,17 +25,27 @@ let delivered: Answered[];
 let seen: Request[];
 let server: (request: Request) => Promise<Response>;
 let questions: Questions;
+/** The page that shows what was asked; `null`: every page does. */
+let shows: string | null;
+let told: string[];
 
 beforeEach(() => {
   store = new Kept();
   people = new Map([['tab', { token: 'fresh', sub: 'alice', exp: FAR }]]);
   delivered = [];
+  shows = null;
+  told = [];
   seen = [];
   server = async () => Response.json({ response: 'Because.' });
   const keeper = new Keeper(async (page) => people.get(page) ?? null);
   questions = new Questions(store, keeper, {
     pages: async () => [...people.keys()],
-    deliver: async (_, answered) => void delivered.push(answered),
+    deliver: async (page, answered, adopt) => {
+      if (shows !== null && page !== shows && !adopt) return false;
+      delivered.push(answered);
+      told.push(page);
+      return true;
+    },
     send: (request) => {
       seen.push(request);
       return server(request);
@@ -113,6 +123,17 @@ describe('questions that wait', () => {
     await expect(questions.replay()).rejects.toThrow(StillWaiting);
     expect(seen).toHaveLength(1);
     expect(await waitingTexts()).toEqual(['One?', 'Two?', 'Three?']);
+  });
+
+  test('are answered at the page that shows them, or else at another one of hers', async () => {
+    people.set('other', { token: 'fresh', sub: 'alice', exp: FAR });
+    await questions.keep(question('Why?'));
+    shows = 'other';
+    await questions.replay();
+    await questions.keep(question('How?'));
+    shows = 'closed meanwhile';
+    await questions.replay();
+    expect(told).toEqual(['other', 'tab']);
   });
 
   test('that are refused for good go, and the page hears it', async () => {

@@ -80,6 +80,8 @@ fn settings(config: &Config) -> Settings {
         issuer: config.identity.issuer.clone(),
         client_id: config.app.client_id.clone(),
         scopes: config.app.scopes.clone(),
+        suggestions: config.app.suggestions.clone(),
+        provider_origins: config.app.provider_origins.clone(),
         web_folder: config.app.folder.clone(),
         admin: admin.map(|admin| (ClaimPath::new(&admin.claim), admin.value.clone())),
         limits: config.limits,

@@ -83,6 +83,11 @@ pub(crate) struct AppTable {
     pub(crate) client_id: String,
     /// Default: `openid`, `profile`.
     pub(crate) scopes: Vec<String>,
+    /// Questions that the app offers to begin with. Default: none.
+    pub(crate) suggestions: Vec<String>,
+    /// Where the provider answers besides the issuer's origin, such as
+    /// `https://oauth2.googleapis.com`. Default: none.
+    pub(crate) provider_origins: Vec<String>,
     /// The web app is served from this folder and not as it is built in. Default: none.
     pub(crate) folder: Option<PathBuf>,
 }
@@ -92,6 +97,8 @@ impl Default for AppTable {
         Self {
             client_id: "bailiwick-app".into(),
             scopes: vec!["openid".into(), "profile".into()],
+            suggestions: Vec::new(),
+            provider_origins: Vec::new(),
             folder: None,
         }
     }

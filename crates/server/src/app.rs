@@ -68,6 +68,10 @@ pub struct Settings {
     pub client_id: String,
     /// What the web app asks for at sign-in.
     pub scopes: Vec<String>,
+    /// Questions that the web app offers to begin with.
+    pub suggestions: Vec<String>,
+    /// Origins that the web app may talk to besides this server's and the issuer's.
+    pub provider_origins: Vec<String>,
     /// The web app is served from here and not as it was embedded, while somebody works on it.
     pub web_folder: Option<PathBuf>,
     /// The claim that makes an administrator, and its value.
@@ -106,7 +110,7 @@ impl App {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let searches = Semaphore::new(parts.settings.limits.concurrency);
-        let web = Web::new(&parts.settings.issuer, parts.settings.web_folder.clone());
+        let web = Web::new(&parts.settings);
         Self(Arc::new(Shared { parts, searches, web }))
     }
 

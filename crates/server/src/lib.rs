@@ -27,7 +27,7 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
-use utoipa::OpenApi;
+use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -70,16 +70,13 @@ struct Api;
 pub fn router(app: App) -> Router {
     let limits = app.settings.limits;
     let tokens = TokenApp { app: app.clone(), attempts: Arc::new(FailedAttempts::new()) };
-    let documented = OpenApiRouter::<()>::with_openapi(Api::openapi())
-        .merge(
-            large_bodies()
-                .layer(DefaultBodyLimit::max(limits.documents_bytes))
-                .with_state(app.clone()),
-        )
-        .merge(small_bodies().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(app.clone()))
-        .merge(with_failed_attempts().layer(DefaultBodyLimit::max(SMALL_BODY)).with_state(tokens));
-    let (router, description) = documented.split_for_parts();
-    router
+    let large = DefaultBodyLimit::max(limits.documents_bytes);
+    let small = DefaultBodyLimit::max(SMALL_BODY);
+    let description = description();
+    Router::<()>::new()
+        .merge(Router::from(large_bodies()).layer(large).with_state(app.clone()))
+        .merge(Router::from(small_bodies()).layer(small).with_state(app.clone()))
+        .merge(Router::from(with_failed_attempts()).layer(small).with_state(tokens))
         .route("/openapi.json", get(async || Json(description)))
         .merge(web_app().with_state(app))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
@@ -87,6 +84,15 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(RequestBodyTimeoutLayer::new(SLOWEST_BODY))
         .layer(from_fn(request_id::identify))
+}
+
+/// What `/openapi.json` says: every route, and the types of what goes in and out.
+fn description() -> openapi::OpenApi {
+    let mut description = Api::openapi();
+    description.merge(large_bodies().into_openapi());
+    description.merge(small_bodies().into_openapi());
+    description.merge(with_failed_attempts().into_openapi());
+    description
 }
 
 /// Addresses within the app are answered with its page, which reads the address itself.
@@ -197,4 +203,21 @@ async fn harden(request: Request, next: Next) -> Response {
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request panicked");
     Problem::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::description;
+
+    /// The web app's types are made of this file, so it must say what the server does.
+    #[test]
+    fn the_web_app_knows_this_interface() {
+        let kept = include_str!("../../../web/openapi.json");
+        let kept: serde_json::Value = serde_json::from_str(kept).unwrap();
+        let served = serde_json::to_value(description()).unwrap();
+        assert!(
+            kept == served,
+            "web/openapi.json is stale; web/README.md says how to take it from a running server"
+        );
+    }
 }

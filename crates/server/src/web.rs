@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
+use crate::app::Settings;
+
 /// What `npm run build` wrote; nothing if it did not run before the build.
 #[derive(RustEmbed)]
 #[folder = "../../web/dist"]
@@ -29,10 +31,11 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// `issuer` signs people in, so the page may talk to its origin. Files come from `folder`, if
-    /// one is given.
-    pub(crate) fn new(issuer: &str, folder: Option<PathBuf>) -> Self {
-        let provider = origin(issuer).unwrap_or_default();
+    /// The page may talk to the origins of whoever signs people in.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let origins = std::iter::once(&settings.issuer).chain(&settings.provider_origins);
+        let provider: Vec<String> = origins.filter_map(|url| origin(url)).collect();
+        let provider = provider.join(" ");
         let policy = |ancestors: &str| {
             let text = format!(
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -44,6 +47,7 @@ impl Web {
             HeaderValue::try_from(text)
                 .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))
         };
+        let folder = settings.web_folder.clone();
         Self { folder, policy: policy("'none'"), framed_policy: policy("'self'") }
     }
 
@@ -141,9 +145,127 @@ fn accepts(asked: &HeaderMap, encoding: &str) -> bool {
 /// Scheme, host and port of a URL, as a Content Security Policy names them.
 fn origin(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
-    Some(url.origin().ascii_serialization())
+    // A host may hold `;`, which would end the directive.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[:]".contains(&byte);
+    let usable = matches!(url.scheme(), "http" | "https") && url.host_str()?.bytes().all(plain);
+    usable.then(|| url.origin().ascii_serialization())
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::app::Limits;
+
+    fn settings(folder: Option<PathBuf>) -> Settings {
+        Settings {
+            public_url: "https://bailiwick.example".into(),
+            issuer: "https://idp.example/realms/acme".into(),
+            client_id: "app".into(),
+            scopes: Vec::new(),
+            suggestions: Vec::new(),
+            provider_origins: vec![
+                "https://tokens.idp.example".into(),
+                "https://a;b.example".into(),
+            ],
+            web_folder: folder,
+            admin: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// An app in a folder, with a secret beside it.
+    fn app() -> (TempDir, Web) {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("secret"), "secret").unwrap();
+        let dist = place.path().join("dist");
+        fs::create_dir_all(dist.join("assets")).unwrap();
+        for (name, content) in [
+            ("index.html", "page"),
+            ("index.html.br", "brotli"),
+            ("index.html.gz", "gzip"),
+            ("silent-callback.html", "frame"),
+            ("sw.js", "worker"),
+            ("assets/main.0123.js", "script"),
+            (".hidden", "secret"),
+        ] {
+            fs::write(dist.join(name), content).unwrap();
+        }
+        (place, Web::new(&settings(Some(dist))))
+    }
+
+    fn asked(name: axum::http::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::try_from(value).unwrap())])
+    }
+
+    fn said(response: &Response, name: axum::http::HeaderName) -> &str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn a_hashed_name_is_kept_for_ever_and_every_other_is_asked_for_again() {
+        let (_place, web) = app();
+        let fresh =
+            |path| said(&web.file(path, &HeaderMap::new()).unwrap(), CACHE_CONTROL).to_owned();
+        assert_eq!(fresh("assets/main.0123.js"), "public, max-age=31536000, immutable");
+        for path in ["index.html", "sw.js", "silent-callback.html"] {
+            assert_eq!(fresh(path), "no-cache");
+        }
+    }
+
+    #[test]
+    fn a_known_file_is_not_sent_again_and_each_encoding_is_known_by_itself() {
+        let (_place, web) = app();
+        let plain = web.index(&HeaderMap::new()).unwrap();
+        let etag = said(&plain, ETAG).to_owned();
+        assert_eq!(web.index(&asked(IF_NONE_MATCH, &etag)).unwrap().status(), 304);
+        let mut compressed = asked(ACCEPT_ENCODING, "br");
+        compressed.insert(IF_NONE_MATCH, HeaderValue::try_from(etag).unwrap());
+        assert_eq!(web.index(&compressed).unwrap().status(), 200);
+    }
+
+    #[test]
+    fn a_browser_gets_the_best_encoding_that_it_can_read() {
+        let (_place, web) = app();
+        for (accepts, encoding) in [
+            ("gzip, deflate, br", "br"),
+            ("GZIP", "gzip"),
+            ("br;q=0, gzip;q=0.5", "gzip"),
+            ("identity", ""),
+            ("brotli", ""),
+        ] {
+            let response = web.index(&asked(ACCEPT_ENCODING, accepts)).unwrap();
+            assert_eq!(said(&response, CONTENT_ENCODING), encoding, "{accepts}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_the_app_is_served() {
+        let (_place, web) = app();
+        for path in ["../secret", "assets/../../secret", ".hidden", "", "/", "index.html.br"] {
+            assert!(web.file(path, &HeaderMap::new()).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_may_run_and_reach_only_what_is_named() {
+        let (_place, web) = app();
+        let response = web.index(&HeaderMap::new()).unwrap();
+        let policy = said(&response, CONTENT_SECURITY_POLICY);
+        let provider = "https://idp.example https://tokens.idp.example";
+        assert!(policy.contains(&format!("connect-src 'self' {provider};")), "{policy}");
+        assert!(policy.contains(&format!("frame-src 'self' {provider};")), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(policy.contains("require-trusted-types-for 'script'"), "{policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("a;b"));
+        let framed = web.file(SILENT, &HeaderMap::new()).unwrap();
+        assert!(said(&framed, CONTENT_SECURITY_POLICY).contains("frame-ancestors 'self'"));
+    }
 }

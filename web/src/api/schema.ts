@@ -114,8 +114,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The last records of the audit trail, newest last. */
-        get: operations["audit"];
+        /** Finds records of the audit trail, newest first. The search is on record too. */
+        get: operations["search"];
         put?: never;
         post?: never;
         delete?: never;
@@ -138,6 +138,23 @@ export interface paths {
         post: operations["delegate"];
         /** Takes back what is delegated to an agent. */
         delete: operations["revoke_delegation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The policy in force, as it is configured. */
+        get: operations["policy"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -212,6 +229,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/documents/{id}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why the caller may read a document. Forbidden and absent look the same. */
+        get: operations["why"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me": {
         parameters: {
             query?: never;
@@ -238,7 +272,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Answers a question from what the caller may read. */
+        /**
+         * Answers a question from what the caller may read.
+         * @description As `text/event-stream`: `sources` with [`Sources`], a `token` with `{"text"}` for each piece,
+         *     then `done`; or `error` with a [`Problem`], which ends it.
+         */
         post: operations["query"];
         delete?: never;
         options?: never;
@@ -270,7 +308,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the web app needs to sign people in. */
+        /** Tells the web app how to sign people in. */
         get: operations["app_config"];
         put?: never;
         post?: never;
@@ -420,23 +458,208 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description What becomes of a document that lacks the attribute.
+         * @enum {string}
+         */
+        Absent: "allow" | "deny";
+        /** @description A workload that ingests. */
+        Agent: {
+            /** @description How it proves who it is. */
+            auth: string;
+            /** @description Its client id. */
+            client_id: string;
+            /**
+             * Format: date-time
+             * @description When it was registered.
+             */
+            created_at: string;
+            delegation?: components["schemas"]["Delegation"] | null;
+            /**
+             * Format: date-time
+             * @description When it last got a token, to the minute.
+             */
+            last_used_at?: string | null;
+            /** @description Its name, unique for ever: `[a-z0-9][a-z0-9-]{0,62}`. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it was shut out.
+             */
+            revoked_at?: string | null;
+            /** @description `spiffe://<trust domain>/agent/<name>`. */
+            spiffe_id: string;
+        };
         /** @description An answer and what it was made from. */
         Answer: components["schemas"]["Sources"] & {
             /** @description The answer; `[n]` is the n-th source. */
             response: string;
+        };
+        /** @description What the web app needs to sign people in. */
+        AppConfig: {
+            /** @description What the web app is called there. */
+            client_id: string;
+            /** @description The identity provider. */
+            issuer: string;
+            /** @description What it asks for. */
+            scopes: string[];
+            /** @description Questions to begin with. */
+            suggestions: string[];
+        };
+        /** @description One property of documents that rules can look at. */
+        AttributeInForce: {
+            /** @description For a level the names, low to high. */
+            levels: string[];
+            /** @description Whether it holds a list. */
+            multiple: boolean;
+            name: string;
+            /** @description Whether a document may lack it. */
+            optional: boolean;
+            /** @description `keyword`, `integer` or `level`. */
+            type: string;
         };
         /** @description Documents to store, all or none. */
         Batch: {
             /** @description `{"id", "text", "metadata"}` each; the attributes stand in the metadata. */
             documents: Record<string, never>[];
         };
+        /** @description What an administrator lets an agent do. */
+        Delegation: {
+            /** @description For whom its tokens are. */
+            audience: string[];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description What the agent may do. Empty: nothing. */
+            permissions: string[];
+            /**
+             * Format: date-time
+             * @description When a later one took its place.
+             */
+            replaced_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was taken back.
+             */
+            revoked_at?: string | null;
+            /**
+             * Format: int64
+             * @description How long its tokens last, in seconds.
+             */
+            ttl_seconds: number;
+        };
+        /**
+         * @description One event. Fields that do not apply stay `None` or empty and are not written.
+         *
+         *     A token never goes into any of them: its id (`jti`) names it.
+         */
+        Event: {
+            /** @description The agent's name. */
+            agent?: string | null;
+            /** @description The agent's client id. */
+            client_id?: string | null;
+            /** @description Anything else worth a sentence; cut to 1,024 bytes. */
+            detail?: string | null;
+            /** @description The documents that were returned, stored or removed. */
+            document_ids?: string[];
+            /**
+             * Format: int64
+             * @description The state of the index that was read or made.
+             */
+            index_revision?: number | null;
+            /** @description Who issued the person's token; with `subject`, the person. */
+            issuer?: string | null;
+            /** @description The id of the token that was issued, used or revoked. */
+            jti?: string | null;
+            /** @description What. */
+            kind: components["schemas"]["Kind"];
+            /** @description Their labels. */
+            labels?: string[];
+            /** @description How it ended. */
+            outcome: components["schemas"]["Outcome"];
+            /** @description The policy that decided. */
+            policy_revision?: string | null;
+            /** @description The HTTP request. */
+            request_id?: string | null;
+            /** @description The scope that was granted, used or asked for. */
+            scope?: string | null;
+            /** @description The person, or the SPIFFE ID of an agent. */
+            subject?: string | null;
+            /** @description When: RFC 3339, UTC, milliseconds. */
+            time: string;
+        };
+        /** @description The decision on one label, with every rule that was looked at. */
+        Explanation: {
+            /** @description Whether documents with the label may be read. */
+            allowed: boolean;
+            /** @description The policy that decided. */
+            policy_revision: string;
+            /** @description One step a rule, in the order of the configuration. */
+            steps: components["schemas"]["Step"][];
+        };
+        /** @description How much of the index somebody may read. */
+        Extent: {
+            /**
+             * Format: int64
+             * @description Chunks.
+             */
+            chunks: number;
+            /** @description Labels that hold at least one chunk. */
+            labels: number;
+        };
+        /** @description A group of rules and groups. */
+        GroupConfig: {
+            /** @description Groups within it of which every member must hold. */
+            all?: components["schemas"]["MemberConfig"][];
+            /** @description Groups within it of which at least one member must hold. */
+            any?: components["schemas"]["MemberConfig"][];
+            /** @description Turns the group round. */
+            not?: boolean;
+            /** @description Rules of the group. */
+            rule?: components["schemas"]["RuleConfig"][];
+        };
+        /** @description The policy in force, and what it is about. */
+        InForce: {
+            /** @description What labels are made of. */
+            attributes: components["schemas"]["AttributeInForce"][];
+            /** @description The claims that the rules read. */
+            claims: string[];
+            /** @description As it is configured; all rules and groups must hold. */
+            policy: components["schemas"]["PolicyConfig"];
+            /** @description Names it: 16 hexadecimal digits. */
+            revision: string;
+        };
+        /**
+         * @description What happened.
+         * @enum {string}
+         */
+        Kind: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "admin";
         /** @description How the server sees the caller. */
         Me: {
+            /** @description Whether she may administer. */
+            administrator: boolean;
             /** @description How much she may read. */
-            bailiwick: Record<string, never>;
+            bailiwick: components["schemas"]["Extent"];
             /** @description The claims that the policy reads. */
-            claims: Record<string, never>;
-            /** @description When the token ends: RFC 3339, UTC. */
+            claims: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: date-time
+             * @description When the token ends: RFC 3339, UTC.
+             */
             expires_at: string;
             /**
              * Format: int64
@@ -452,6 +675,8 @@ export interface components {
             /** @description The person; with the issuer, all of her name here. */
             subject: string;
         };
+        /** @description One table under `any` or `all`: a rule of the group, or a group with tables of its own. */
+        MemberConfig: components["schemas"]["RuleConfig"] | components["schemas"]["GroupConfig"];
         /** @description A new agent. */
         NewAgent: {
             /** @description `client-id`, `private-key-jwt` or `jwt-svid`. */
@@ -481,10 +706,50 @@ export interface components {
         Node: {
             /** @description `<document id>#<n>`. */
             id_: string;
-            metadata: Record<string, never>;
+            metadata: {
+                [key: string]: unknown;
+            };
             /** @description The document's id. */
             ref_doc_id: string;
             text: string;
+        };
+        /**
+         * @description How it ended.
+         * @enum {string}
+         */
+        Outcome: "ok" | "refused" | "failed";
+        /** @description Some of the records that a [`Search`] finds. */
+        Page: {
+            /**
+             * Format: int64
+             * @description For [`Search::before`], when older records may be found.
+             */
+            next?: number | null;
+            /** @description Newest first. */
+            records: components["schemas"]["Recorded"][];
+        };
+        /** @description `[policy]` of the configuration. The default has no rules, and allows nobody anything. */
+        PolicyConfig: {
+            /**
+             * @description Groups of which every member must hold.
+             * @default []
+             */
+            all?: components["schemas"]["MemberConfig"][];
+            /**
+             * @description Groups of which at least one member must hold.
+             * @default []
+             */
+            any?: components["schemas"]["MemberConfig"][];
+            /**
+             * @description Which engine decides. Default: `rules`, the only one in this version.
+             * @default rules
+             */
+            engine?: string;
+            /**
+             * @description Rules that must all hold.
+             * @default []
+             */
+            rule?: components["schemas"]["RuleConfig"][];
         };
         /**
          * @description `application/problem+json`.
@@ -495,7 +760,7 @@ export interface components {
             /** @description What happened, and what to do next. */
             detail: string;
             /** @description Each thing that is wrong, when there are several. */
-            errors?: Record<string, never> | null;
+            errors?: Record<string, never>[] | null;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -512,16 +777,40 @@ export interface components {
              * @description Which rankings are used: `hybrid`, `dense` or `lexical`.
              * @default hybrid
              */
-            mode: string;
+            mode?: string;
             /** @description What is asked. */
             query: string;
             /**
              * @description The most sources, 1 to 100.
              * @default 5
              */
-            top_k: number;
+            top_k?: number;
             /** @description Narrows what is searched: `{"attribute": value | [values] | {"operator": value}}`. */
-            where?: Record<string, never> | null;
+            where?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description An event as it stands in the trail. */
+        Recorded: components["schemas"]["Event"] & {
+            /** @description In hex, the SHA-256 of the record before and of this one. */
+            hash?: string;
+            /**
+             * Format: int64
+             * @description Its place in the trail, from 1.
+             */
+            seq: number;
+        };
+        /** @description One rule: attribute, operator, claim. */
+        RuleConfig: {
+            absent?: components["schemas"]["Absent"] | null;
+            /** @description The attribute's name. */
+            attribute: string;
+            /** @description The claim: a member of the token, or a JSON Pointer when it starts with `/`. */
+            claim?: string | null;
+            /** @description Turns the rule round. A missing attribute or claim stays a refusal. */
+            not?: boolean;
+            /** @description `eq`, `in`, `any`, `all`, `lte`, `gte`, `prefix` or `exists`. */
+            op: string;
         };
         /** @description A passage, in the shape of LlamaIndex's `NodeWithScore`. */
         SourceNode: {
@@ -535,30 +824,98 @@ export interface components {
         /** @description The sources of an answer. */
         Sources: {
             /** @description How much this person may read. */
-            bailiwick: Record<string, never>;
+            bailiwick: components["schemas"]["Extent"];
             /**
              * @description The least label that is as secret as all sources: an answer is as secret as what it was
              *     made from.
              */
-            classification: Record<string, never>;
+            classification: {
+                [key: string]: unknown;
+            };
             /** @description The id of this retrieval's audit record. */
             receipt: string;
             /** @description Best first. */
             source_nodes: components["schemas"]["SourceNode"][];
         };
+        /**
+         * @description What one rule said. Under a `not` it is the opposite of the rule that is written, so that
+         *     what holds always speaks for reading.
+         */
+        Step: {
+            /** @description The attribute that it looks at. */
+            attribute?: string | null;
+            /** @description What was compared. */
+            because: string;
+            /** @description The claim that it reads; `exists` reads none. */
+            claim?: string | null;
+            /** @description What the claim says; empty when it says nothing usable. */
+            claimed: string[];
+            /** @description What the document has of the attribute; empty when it lacks it. */
+            document: string[];
+            /**
+             * @description Whether it holds; absent when an attribute or a claim is missing, which holds for neither
+             *     the rule nor its negation.
+             */
+            holds?: boolean | null;
+            /** @description Those of the claim's values that the document's stand in the relation to. */
+            matched: string[];
+            /** @description How it compares: `eq`, `in`, `any`, `all`, `lte`, `gte`, `prefix` or `exists`. */
+            operator?: string | null;
+            /** @description Where the rule is written, such as `policy.rule[0]`. */
+            rule: string;
+            /** @description The rule in words, such as `department in claim department`. */
+            text: string;
+        };
         /** @description Claims that nobody vouches for, and perhaps a document's metadata. */
         Supposed: {
             /** @description The claims of a token. */
-            claims: Record<string, never>;
+            claims: {
+                [key: string]: unknown;
+            };
             /** @description The metadata of a document, to explain the decision on it. */
-            document?: Record<string, never> | null;
+            document?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description A document as its reader sees it. */
+        Text: {
+            id: string;
+            /** @description Attributes, stamps, and whatever its owner sent. */
+            metadata: {
+                [key: string]: unknown;
+            };
+            /** @description The whole text. */
+            text: string;
         };
         /** @description What the claims would open. */
         View: {
-            /** @description Why, or why not, the document. */
-            explanation?: Record<string, never> | null;
+            explanation?: components["schemas"]["Explanation"] | null;
             /** @description The labels that they would open. */
             labels: Record<string, never>[];
+        };
+        /** @description Why somebody may read a document. */
+        Why: {
+            id: string;
+            /** @description What it takes to read it. */
+            label: {
+                [key: string]: unknown;
+            };
+            /** @description Names the policy that decided. */
+            policy_revision: string;
+            /** @description The rules that hold. */
+            rules: components["schemas"]["Step"][];
+        };
+        /** @description What a write did. It is durable and searchable. */
+        Written: {
+            /** @description Chunks written or removed. */
+            chunks: number;
+            /** @description Documents written or removed. */
+            documents: number;
+            /**
+             * Format: int64
+             * @description The index's revision after the write.
+             */
+            revision: number;
         };
     };
     responses: never;
@@ -659,7 +1016,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>[];
+                    "application/json": components["schemas"]["Agent"][];
                 };
             };
             403: {
@@ -690,7 +1047,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Agent"];
                 };
             };
             403: {
@@ -719,7 +1076,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Agent"];
                 };
             };
             403: {
@@ -732,10 +1089,25 @@ export interface operations {
             };
         };
     };
-    audit: {
+    search: {
         parameters: {
             query?: {
-                n?: number;
+                /** @description An agent's name. */
+                agent?: string;
+                /** @description Records before this one: `next` of the page before. */
+                before?: number;
+                /** @description A document's id. */
+                document?: string;
+                /** @description What happened. */
+                event?: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "admin";
+                /** @description From this second on: RFC 3339. */
+                from?: string;
+                /** @description The most records, 1 to 1,000. */
+                limit?: number;
+                /** @description The `sub` of a person, or the SPIFFE ID of an agent. */
+                person?: string;
+                /** @description Before this second: RFC 3339. */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -748,7 +1120,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>[];
+                    "application/json": components["schemas"]["Page"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -777,7 +1157,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>[];
+                    "application/json": components["schemas"]["Delegation"][];
                 };
             };
             403: {
@@ -810,7 +1190,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Delegation"];
                 };
             };
             403: {
@@ -839,7 +1219,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Agent"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InForce"];
                 };
             };
             403: {
@@ -901,7 +1308,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Written"];
                 };
             };
             403: {
@@ -938,7 +1345,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Text"];
                 };
             };
             404: {
@@ -967,7 +1374,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Written"];
                 };
             };
             404: {
@@ -1000,7 +1407,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Written"];
                 };
             };
             404: {
@@ -1012,6 +1419,35 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    why: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1067,6 +1503,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answer"];
+                    "text/event-stream": string;
                 };
             };
             400: {
@@ -1140,7 +1577,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["AppConfig"];
                 };
             };
         };

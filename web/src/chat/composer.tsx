@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { carriedDraft } from '../session/session';
 import { Icon } from '../ui/icon';
 import { stop, type Conversation } from './conversations';
+import { shown } from './shown';
 import { online } from './waiting';
 
 /** The most that the server takes, in bytes of UTF-8. */
@@ -21,15 +22,18 @@ export function Composer({ onAsk, of }: { onAsk: (question: string) => void; of:
   }, [of]);
 
   useEffect(() => {
-    const slash = (event: KeyboardEvent) => {
-      const elsewhere = event.target as HTMLElement;
-      if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || elsewhere.closest('input, textarea, dialog')) return;
-      event.preventDefault();
-      field.current?.focus();
+    const anywhere = (event: KeyboardEvent) => {
+      const inField = (event.target as HTMLElement).closest('input, textarea, select, dialog') !== null;
+      if (event.key === '/' && !inField && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        field.current?.focus();
+      }
+      // A passage that is open is closed first.
+      if (event.key === 'Escape' && busy && shown.peek() === null) stop(busy);
     };
-    addEventListener('keydown', slash);
-    return () => removeEventListener('keydown', slash);
-  }, []);
+    addEventListener('keydown', anywhere);
+    return () => removeEventListener('keydown', anywhere);
+  }, [busy]);
 
   const send = () => {
     const question = draft.value.trim();
@@ -43,7 +47,6 @@ export function Composer({ onAsk, of }: { onAsk: (question: string) => void; of:
       event.preventDefault();
       send();
     }
-    if (event.key === 'Escape' && busy) stop(busy);
   };
 
   return (

@@ -3,6 +3,7 @@
 import { computed, signal, type ReadonlySignal, type Signal } from '@preact/signals';
 
 import { fromAnswer, Problem, problem } from '../api/problem';
+import type { Answered } from '../session/protocol';
 import { session } from '../session/session';
 import { ask, isSources, type Answer, type Sources } from './answer';
 import { announce } from './announce';
@@ -95,11 +96,12 @@ export function removeAll(): void {
   conversations.value = [];
 }
 
-/** Takes what became of a question that waited. If its page was loaded anew since, it begins a conversation. */
-export function receive(key: string, question: string, status: number, body: unknown): void {
-  const turn = turnOf(key) ?? waiting(key, question);
+/** Takes what became of a question that waited; tells whether it is shown here. */
+export function receive({ key, question, status, body }: Answered, adopt: boolean): boolean {
+  const turn = adopt ? waiting(key, question) : turnOf(key);
+  if (!turn) return false;
   // It was answered meanwhile, or is being asked again.
-  if (turn.peek().progress !== 'queued') return;
+  if (turn.peek().progress !== 'queued') return true;
   if (status === 200 && isSources(body) && typeof (body as Answer).response === 'string') {
     const { response, ...sources } = body as Answer;
     turn.value = { ...turn.peek(), progress: 'done', text: response, sources };
@@ -109,6 +111,7 @@ export function receive(key: string, question: string, status: number, body: unk
     turn.value = { ...turn.peek(), progress: 'failed', problem: failure };
     announce(failure.message);
   }
+  return true;
 }
 
 /** The turn of a question that waits; a new conversation if its page was loaded anew since. */

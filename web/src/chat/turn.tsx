@@ -105,7 +105,7 @@ function State({ turn }: { turn: Signal<Turn> }) {
         <p>
           <strong>Waits for the server.</strong> It is asked as soon as the server can be reached, within an hour.
         </p>
-        <button class="button" onClick={() => void tryNow()}>
+        <button class="button" onClick={() => void tryNow().then((over) => over || announce('The server still cannot be reached.'))}>
           Try now
         </button>
         <button

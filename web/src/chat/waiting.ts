@@ -17,10 +17,7 @@ const EVERY = 15_000;
 /** Begins to look after the questions that wait. */
 export function lookAfter(): void {
   listen({
-    QUEUE_ANSWERED: ({ key, question, status, body }) => {
-      receive(key, question, status, body);
-      return null;
-    },
+    QUEUE_ANSWERED: ({ answered, adopt }) => receive(answered, adopt),
   });
   addEventListener('online', () => {
     online.value = true;
@@ -39,10 +36,13 @@ export function lookAfter(): void {
   });
 }
 
-/** Lets the worker ask what waits. */
-export async function tryNow(): Promise<void> {
+/** Lets the worker ask what waits. Resolves to whether nothing does any longer. */
+export async function tryNow(): Promise<boolean> {
   const now = session.peek();
-  if (now.state === 'signed-in') settle(await ask('QUEUE_REPLAY', { sub: now.person.sub }));
+  if (now.state !== 'signed-in' || now.ended) return false;
+  const kept = await ask('QUEUE_REPLAY', { sub: now.person.sub });
+  settle(kept);
+  return kept?.length === 0;
 }
 
 /** Withdraws a question. */

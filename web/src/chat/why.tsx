@@ -64,7 +64,7 @@ function Reason({ step }: { step: Step }) {
             Its {spoken(step.attribute ?? 'attribute')} is <strong>{has}</strong>
             {step.claim && says !== '' && (
               <>
-                , and your {spoken(step.claim)} says <strong>{says}</strong>
+                , and your sign-in has {spoken(step.claim)} <strong>{says}</strong>
               </>
             )}
             .

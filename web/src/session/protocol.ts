@@ -57,8 +57,11 @@ export interface ToPage {
   TOKEN_REQUEST: { send: { force: boolean }; reply: Token | null };
   /** The server refused a fresh token. */
   AUTH_REQUIRED: { send: null; reply: null };
-  /** A question that waited was answered, or refused for good. */
-  QUEUE_ANSWERED: { send: Answered; reply: null };
+  /**
+   * A question that waited was answered, or refused for good. Replied with whether the page shows
+   * it; one that does not know the question begins a conversation with it only if it is to `adopt` it.
+   */
+  QUEUE_ANSWERED: { send: { answered: Answered; adopt: boolean }; reply: boolean };
 }
 
 type Messages = ToWorker & ToPage;

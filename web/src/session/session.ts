@@ -102,14 +102,14 @@ async function configured(): Promise<UserManager> {
     stateStore: new WebStorageStateStore({ store: sessionStorage }),
     automaticSilentRenew: false,
     monitorSession: false,
-    revokeTokensOnSignout: true,
     maxSilentRenewTimeoutRetries: 3,
     requestTimeoutInSeconds: 10,
   });
 }
 
 async function comeBack(manager: UserManager): Promise<void> {
-  if (opener) {
+  if (isPopup()) {
+    // The page that opened this window does the rest, and this window closes.
     await manager.signinPopupCallback();
     return;
   }
@@ -129,6 +129,12 @@ async function comeBack(manager: UserManager): Promise<void> {
   dispatchEvent(new PopStateEvent('popstate'));
   carriedDraft.value = carried?.draft ?? '';
   signedIn(user);
+}
+
+/** Whether another page of this app opened this window to sign in; that page keeps the sign-in's state. */
+function isPopup(): boolean {
+  const state = new URLSearchParams(location.search).get('state');
+  return opener !== null && sessionStorage.getItem(`oidc.${state}`) === null;
 }
 
 async function signInSilently(manager: UserManager): Promise<void> {
@@ -199,10 +205,12 @@ export async function signOut(): Promise<void> {
   await forget();
   session.value = { state: 'signed-out', why: null };
   try {
+    await manager?.revokeTokens().catch(() => undefined);
+    // Without the user there is no ID token to send along, which would end up in logs.
+    await manager?.removeUser();
     await manager?.signoutRedirect();
   } catch {
     // The provider does not answer or cannot sign out; here the session is over all the same.
-    await manager?.removeUser();
   }
 }
 
@@ -213,12 +221,17 @@ async function heard(news: News): Promise<void> {
   renewal.end();
   await manager?.removeUser();
   session.value = { state: 'signed-out', why: 'signedOut' in news ? ELSEWHERE : SOMEBODY_ELSE };
-  await Promise.allSettled(leaving.map((forget) => forget()));
+  await forgetHere();
 }
 
 async function forget(): Promise<void> {
+  await Promise.allSettled([clearWorker(), forgetHere()]);
+}
+
+async function forgetHere(): Promise<void> {
   expires.value = null;
-  await Promise.allSettled([clearWorker(), ...leaving.map((forget) => forget())]);
+  carriedDraft.value = '';
+  await Promise.allSettled(leaving.map((forget) => forget()));
 }
 
 /** Sends a request of the signed-in person. The worker attaches the token, or the page if there is none. */

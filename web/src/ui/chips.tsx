@@ -21,7 +21,7 @@ export function Chips({ of }: { of: Attributes }) {
 export function values(value: unknown): string[] {
   if (value === null || value === undefined) return [];
   if (Array.isArray(value)) return value.flatMap(values);
-  return [typeof value === 'object' ? JSON.stringify(value) : String(value)];
+  return [typeof value === 'string' ? value : JSON.stringify(value)];
 }
 
 /** A name as one says it: `clearance_level` → `clearance level`. */

@@ -10,8 +10,20 @@ export type Weave = (text: string) => ComponentChildren;
  * HTML in it is shown as it is written, and images are named and not loaded.
  */
 export function Markdown({ text, weave = (plain) => plain }: { text: string; weave?: Weave }) {
-  const tokens = useMemo(() => lexer(text), [text]);
+  const tokens = useMemo(() => outlined(lexer(text)), [text]);
   return <>{blocks(tokens, weave)}</>;
+}
+
+/** The page's own headings stand above, so that these begin at the third level, and leave none out. */
+function outlined(tokens: Token[]): Token[] {
+  const headings = tokens.filter((token): token is Tokens.Heading => token.type === 'heading');
+  const top = Math.min(...headings.map(({ depth }) => depth));
+  let last = 2;
+  for (const heading of headings) {
+    last = Math.min(heading.depth - top + 3, last + 1, 6);
+    heading.depth = last;
+  }
+  return tokens;
 }
 
 function blocks(tokens: readonly Token[], weave: Weave): ComponentChildren {
@@ -21,8 +33,7 @@ function blocks(tokens: readonly Token[], weave: Weave): ComponentChildren {
 function Block({ token, weave }: { token: MarkedToken; weave: Weave }) {
   switch (token.type) {
     case 'heading': {
-      // The page's own headings stand above.
-      const Heading = token.depth <= 1 ? 'h3' : token.depth === 2 ? 'h4' : 'h5';
+      const Heading = (['h3', 'h4', 'h5', 'h6'] as const)[token.depth - 3] ?? 'h6';
       return <Heading>{inline(token.tokens, weave)}</Heading>;
     }
     case 'paragraph':

@@ -31,9 +31,15 @@ export interface Store {
 export interface Surroundings {
   /** Ids of the pages that are open. */
   pages(): Promise<readonly string[]>;
-  /** Tells a page; rejects if it is gone. */
-  deliver(page: string, answered: Answered): Promise<void>;
+  /** Tells a page, and whether it shows the answer. */
+  deliver(page: string, answered: Answered, adopt: boolean): Promise<boolean>;
   send(request: Request): Promise<Response>;
+}
+
+/** A page, and the token of the person there. */
+interface Seat {
+  readonly page: string;
+  readonly token: Token;
 }
 
 /** Some questions could not be sent yet, so the browser shall wake the worker again. */
@@ -109,31 +115,41 @@ export class Questions {
 
   async #send(entry: Entry): Promise<'done' | 'keep' | 'pause'> {
     const waiting = waitingOf(entry);
-    const asker = await this.#asker(waiting.sub);
-    if (!asker) return 'keep';
+    const pages = await this.#pagesOf(waiting.sub);
+    const first = pages[0];
+    if (!first) return 'keep';
     try {
-      let response = await this.#ask(entry, asker.token);
+      let response = await this.#ask(entry, first.token);
       if (response.status === 401) {
-        const fresh = await this.keeper.renewed(asker.page, asker.token);
+        const fresh = await this.keeper.renewed(first.page, first.token);
         if (fresh) response = await this.#ask(entry, fresh);
       }
       if (response.status === 401) return 'keep';
       if (response.status === 429 || response.status >= 500) return 'pause';
       const body: unknown = await response.json().catch(() => null);
-      await this.outside.deliver(asker.page, { ...waiting, status: response.status, body });
-      return 'done';
+      return (await this.#deliver(pages, { ...waiting, status: response.status, body })) ? 'done' : 'pause';
     } catch {
       return 'pause';
     }
   }
 
-  /** A page at which the person who asked is signed in: it has the token, and gets the answer. */
-  async #asker(sub: string): Promise<{ page: string; token: Token } | null> {
+  /** The pages at which the person who asked is signed in: they have the token, and get the answer. */
+  async #pagesOf(sub: string): Promise<readonly Seat[]> {
+    const seats: Seat[] = [];
     for (const page of await this.outside.pages()) {
       const token = await this.keeper.for(page);
-      if (token?.sub === sub) return { page, token };
+      if (token?.sub === sub) seats.push({ page, token });
     }
-    return null;
+    return seats;
+  }
+
+  /** Tells the pages that show the question; if none does any longer, any of them. */
+  async #deliver(pages: readonly Seat[], answered: Answered): Promise<boolean> {
+    const tell = (page: string, adopt: boolean) => this.outside.deliver(page, answered, adopt).catch(() => false);
+    const shown = await Promise.all(pages.map(({ page }) => tell(page, false)));
+    if (shown.includes(true)) return true;
+    for (const { page } of pages) if (await tell(page, true)) return true;
+    return false;
   }
 
   #ask(entry: Entry, token: Token): Promise<Response> {

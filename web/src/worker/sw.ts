@@ -33,10 +33,9 @@ const store = new Queue('questions', { maxRetentionTime: RETENTION, onSync: () =
 
 const questions: Questions = new Questions(store, keeper, {
   pages: async () => (await self.clients.matchAll({ type: 'window' })).map((page) => page.id),
-  deliver: async (client, answered) => {
+  deliver: async (client, answered, adopt) => {
     const page = await self.clients.get(client);
-    if (!page) throw new Error('the page is gone');
-    await tell(page, 'QUEUE_ANSWERED', answered);
+    return page ? tell(page, 'QUEUE_ANSWERED', { answered, adopt }) : false;
   },
   send: (request) => fetch(request),
 });

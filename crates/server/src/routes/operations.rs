@@ -38,6 +38,8 @@ pub(crate) struct AppConfig {
     client_id: String,
     /// What it asks for.
     scopes: Vec<String>,
+    /// Questions to begin with.
+    suggestions: Vec<String>,
 }
 
 /// Tells the web app how to sign people in.
@@ -49,5 +51,6 @@ pub(crate) async fn app_config(State(app): State<App>) -> Json<AppConfig> {
         issuer: settings.issuer.clone(),
         client_id: settings.client_id.clone(),
         scopes: settings.scopes.clone(),
+        suggestions: settings.suggestions.clone(),
     })
 }
