@@ -4,6 +4,7 @@
 //
 // People come from JSON, a map from account to claims, or from TOML as in examples/acme/people.toml.
 // Tests sign in through the provider's own login and consent forms.
+// `--app ORIGIN` registers the web app at that address, whose tokens last `--ttl` seconds.
 // The control port is for tests only: POST /rotate, /rotate?keep, /dark, /light, GET /stats.
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -18,6 +19,8 @@ const { values: options } = parseArgs({
     control: { type: 'string' },
     people: { type: 'string' },
     redirect: { type: 'string', default: 'http://127.0.0.1/callback' },
+    app: { type: 'string' },
+    ttl: { type: 'string', default: '3600' },
   },
 })
 const issuer = `http://127.0.0.1:${options.port}`
@@ -36,6 +39,17 @@ const resources = {
   'urn:bailiwick:es256': { audience: 'bailiwick', jwt: { sign: { alg: 'ES256' } } },
   'urn:bailiwick:brief': { audience: 'bailiwick', accessTokenTTL: 2 },
   'urn:elsewhere': { audience: 'elsewhere' },
+}
+
+// The web app, as it would be registered at a provider of one's own.
+const app = options.app && {
+  client_id: 'bailiwick-app',
+  application_type: 'web',
+  token_endpoint_auth_method: 'none',
+  grant_types: ['authorization_code'],
+  response_types: ['code'],
+  redirect_uris: [`${options.app}/callback`, `${options.app}/silent-callback.html`],
+  post_logout_redirect_uris: [`${options.app}/`],
 }
 
 let generation = 0
@@ -64,7 +78,9 @@ function newProvider() {
         response_types: ['code'],
         redirect_uris: [options.redirect],
       },
+      ...(app ? [app] : []),
     ],
+    clientBasedCORS: (_ctx, origin) => origin === options.app,
     claims: { openid: ['sub'], profile: claimNames },
     pkce: { required: () => true },
     findAccount: (_ctx, id) =>
@@ -72,13 +88,16 @@ function newProvider() {
     extraTokenClaims: (_ctx, token) => people[token.accountId],
     features: {
       devInteractions: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: () => true },
+      rpInitiatedLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,
+        defaultResource: () => (app ? 'urn:bailiwick' : undefined),
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx, resource) => ({
           scope: 'ask',
           accessTokenFormat: 'jwt',
-          accessTokenTTL: 3600,
+          accessTokenTTL: Number(options.ttl),
           jwt: { sign: { alg: 'RS256' } },
           ...resources[resource],
         }),

@@ -35,6 +35,7 @@ const TABLES: &str = "
         label INTEGER NOT NULL REFERENCES labels (id),
         content_hash BLOB NOT NULL
     ) STRICT;
+    CREATE INDEX documents_by_label ON documents (label);
     CREATE TABLE chunks (
         row INTEGER PRIMARY KEY,
         document INTEGER NOT NULL REFERENCES documents (row) ON DELETE CASCADE,
@@ -393,6 +394,18 @@ pub(crate) fn document(
         return Ok(None);
     };
     Ok(Some((Document { id: id.clone(), text, metadata: parsed(&metadata)? }, label)))
+}
+
+/// How many documents each label has; labels without any are left out.
+pub(crate) fn documents_by_label(
+    connection: &Connection,
+) -> Result<Vec<(LabelId, u64)>, IndexError> {
+    let sql = "SELECT label, count(*) FROM documents GROUP BY label ORDER BY label";
+    let mut statement = connection.prepare_cached(sql)?;
+    let counted = statement.query_map([], |row| {
+        Ok((LabelId::from_u32(row.get(0)?), row.get::<_, u32>(1)?.into()))
+    })?;
+    counted.collect::<Result<_, _>>().map_err(Into::into)
 }
 
 pub(crate) fn content_hash(

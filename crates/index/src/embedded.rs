@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_policy::{Bailiwick, Label, LabelTable, Schema};
+use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Schema};
 use half::f16;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -18,7 +18,8 @@ use crate::rank::Ranked;
 use crate::snapshot::{Snapshot, Space, Visible};
 use crate::state::{Compaction, State};
 use crate::types::{
-    ChunkId, Document, DocumentId, Hit, Hits, Metric, Mode, NewDocument, Query, Receipt, Size,
+    ChunkId, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument, Query, Receipt,
+    Size,
 };
 use crate::{Index, IndexError, bm25, dense, diversity, follow, hybrid, manifest, memory};
 
@@ -319,6 +320,29 @@ impl Index for EmbeddedIndex {
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError> {
         self.0.check_bailiwick(within)?;
         Ok(self.0.state.snapshot.load().size(within))
+    }
+
+    async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError> {
+        self.blocking(move |inner| {
+            let counted = inner.catalogue.read(catalogue::documents_by_label)?;
+            let snapshot = inner.state.snapshot.load();
+            let sizes = counted.into_iter().map(|(label, documents)| LabelSize {
+                label,
+                documents,
+                chunks: snapshot.chunks(label),
+            });
+            Ok(sizes.collect())
+        })
+        .await
+    }
+
+    async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError> {
+        let id = id.clone();
+        self.blocking(move |inner| {
+            let found = inner.catalogue.read(|connection| catalogue::find(connection, &id))?;
+            Ok(found.map(|document| document.label))
+        })
+        .await
     }
 
     async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {

@@ -27,21 +27,21 @@ mod types;
 compile_error!("segments are read as they are stored, in little-endian order");
 
 use async_trait::async_trait;
-use bailiwick_policy::{Bailiwick, Label, LabelTable};
+use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
 pub use types::{
-    ChunkId, Document, DocumentId, Fusion, Hit, Hits, Metric, Mode, NewChunk, NewDocument, Query,
-    Receipt, Size,
+    ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
+    NewDocument, Query, Receipt, Size,
 };
 
 /// Documents and their chunks, searched within a bailiwick.
 ///
-/// Every method that reads takes a [`Bailiwick`], and its result is what an index would give that
-/// holds only the documents inside: ids, order, scores and counts.
+/// Every method that reads for a person takes a [`Bailiwick`], and its result is what an index would
+/// give that holds only the documents inside: ids, order, scores and counts.
 #[async_trait]
 pub trait Index: Send + Sync + std::fmt::Debug {
     /// The labels that documents here have or had.
@@ -62,6 +62,12 @@ pub trait Index: Send + Sync + std::fmt::Debug {
 
     /// How much is inside the bailiwick.
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError>;
+
+    /// How much there is under each label that a document has. For administrators.
+    async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError>;
+
+    /// The label of a document, if there is such a document. For administrators.
+    async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError>;
 
     /// Stores all of `documents` or none, replacing those with the same id. They are durable and
     /// searchable when this returns.

@@ -175,6 +175,11 @@ impl Snapshot {
         })
     }
 
+    /// How many chunks a label has.
+    pub(crate) fn chunks(&self, label: LabelId) -> u64 {
+        self.totals.get(label.as_u32() as usize).map_or(0, |totals| totals.chunks)
+    }
+
     /// What one person sees of this.
     pub(crate) fn within(&self, within: &Bailiwick) -> Visible<'_> {
         let of_labels = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));

@@ -203,6 +203,17 @@ pub struct Size {
     pub chunks: u64,
 }
 
+/// How much stands under one label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelSize {
+    /// The label.
+    pub label: LabelId,
+    /// Documents.
+    pub documents: u64,
+    /// Chunks.
+    pub chunks: u64,
+}
+
 /// What a write did. It is durable and searchable when this is returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Receipt {

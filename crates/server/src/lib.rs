@@ -36,7 +36,7 @@ pub use problem::Problem;
 
 use app::TokenApp;
 use attempts::FailedAttempts;
-use routes::admin::{agents, audit, policy};
+use routes::admin::{agents, audit, labels, policy};
 use routes::{authsec, documents, me, oauth, operations, pages, rag, vault};
 
 /// The largest body of a question or an administrator's request, in bytes.
@@ -125,7 +125,8 @@ fn small_bodies() -> OpenApiRouter<App> {
         .routes(routes!(agents::revoke_agent))
         .routes(routes!(audit::search))
         .routes(routes!(policy::policy))
-        .routes(routes!(policy::view_as))
+        .routes(routes!(labels::labels))
+        .routes(routes!(labels::view_as))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))

@@ -143,6 +143,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every label that a document has now. */
+        get: operations["labels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/policy": {
         parameters: {
             query?: never;
@@ -169,7 +186,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What would these claims see? Labels only: nothing can be read this way. */
+        /** What would these claims see? Labels and counts only: nothing can be read this way. */
         post: operations["view_as"];
         delete?: never;
         options?: never;
@@ -646,6 +663,26 @@ export interface components {
          * @enum {string}
          */
         Kind: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "admin";
+        /** @description A label, and how much stands under it. */
+        LabelExtent: {
+            /** @description The attribute values; null for quarantine. */
+            attributes?: {
+                [key: string]: unknown;
+            } | null;
+            /** Format: int64 */
+            chunks: number;
+            /** Format: int64 */
+            documents: number;
+        };
+        /** @description Labels, and how much stands under all of them. */
+        Labels: {
+            /** Format: int64 */
+            chunks: number;
+            /** Format: int64 */
+            documents: number;
+            /** @description Those that a document has now. */
+            labels: components["schemas"]["LabelExtent"][];
+        };
         /** @description How the server sees the caller. */
         Me: {
             /** @description Whether she may administer. */
@@ -774,6 +811,22 @@ export interface components {
         /** @description A question. */
         Question: {
             /**
+             * Format: float
+             * @description How much each source should differ from those before it, 0 to 1.
+             * @default 0
+             */
+            diversity?: number;
+            /**
+             * @description Compares the question with every permitted passage, however many there are.
+             * @default false
+             */
+            exact?: boolean;
+            /**
+             * @description How the two rankings of `hybrid` become one: `convex` adds scores, `ranks` reciprocal ranks.
+             * @default convex
+             */
+            fusion?: string;
+            /**
              * @description Which rankings are used: `hybrid`, `dense` or `lexical`.
              * @default hybrid
              */
@@ -866,7 +919,7 @@ export interface components {
             /** @description The rule in words, such as `department in claim department`. */
             text: string;
         };
-        /** @description Claims that nobody vouches for, and perhaps a document's metadata. */
+        /** @description Claims that nobody vouches for, and perhaps a document. */
         Supposed: {
             /** @description The claims of a token. */
             claims: {
@@ -876,6 +929,8 @@ export interface components {
             document?: {
                 [key: string]: unknown;
             } | null;
+            /** @description In its place the id of a stored document. */
+            document_id?: string | null;
         };
         /** @description A document as its reader sees it. */
         Text: {
@@ -888,10 +943,8 @@ export interface components {
             text: string;
         };
         /** @description What the claims would open. */
-        View: {
+        View: components["schemas"]["Labels"] & {
             explanation?: components["schemas"]["Explanation"] | null;
-            /** @description The labels that they would open. */
-            labels: Record<string, never>[];
         };
         /** @description Why somebody may read a document. */
         Why: {
@@ -1232,6 +1285,33 @@ export interface operations {
             };
         };
     };
+    labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Labels"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     policy: {
         parameters: {
             query?: never;
@@ -1280,7 +1360,23 @@ export interface operations {
                     "application/json": components["schemas"]["View"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

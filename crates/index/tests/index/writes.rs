@@ -57,6 +57,38 @@ async fn a_new_label_is_in_force_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn labels_are_counted_as_documents_come_change_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let documents = [("a", "ours", 3), ("b", "ours", 1), ("c", "theirs", 9)];
+    for (id, team, chunks) in documents {
+        let passages: Vec<_> = (0..chunks).map(|n| format!("pump {n}")).collect();
+        let passages: Vec<&str> = passages.iter().map(String::as_str).collect();
+        index.upsert(vec![document(id, team, &passages)]).await.unwrap();
+    }
+    let counted = async || {
+        let sizes = index.label_sizes().await.unwrap();
+        let named = sizes.into_iter().map(|size| {
+            let label = index.labels().label(size.label).unwrap();
+            (schema().describe(&label)["team"].clone(), size.documents, size.chunks)
+        });
+        named.collect::<Vec<_>>()
+    };
+    assert_eq!(counted().await, [("ours".into(), 2, 4), ("theirs".into(), 1, 9)]);
+
+    let id = DocumentId::new("a").unwrap();
+    let moved = metadata("theirs");
+    let theirs = schema().label(&moved).unwrap();
+    index.relabel(&id, moved, theirs.clone()).await.unwrap();
+    assert_eq!(counted().await, [("ours".into(), 1, 1), ("theirs".into(), 2, 12)]);
+    assert_eq!(index.label_of(&id).await.unwrap(), index.labels().find(&theirs));
+
+    index.remove(&[id.clone(), DocumentId::new("b").unwrap()]).await.unwrap();
+    assert_eq!(counted().await, [("theirs".into(), 1, 9)]);
+    assert_eq!(index.label_of(&id).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bailiwick_does_not_grow_by_itself() {
     let people = People::new().await;
     let folder = tempfile::tempdir().unwrap();

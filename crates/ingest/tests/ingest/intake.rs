@@ -3,12 +3,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bailiwick_index::{
-    Document, DocumentId, EmbeddedIndex, Hits, Index, IndexError, NewDocument, Options, Query,
-    Receipt, Size,
+    Document, DocumentId, EmbeddedIndex, Hits, Index, IndexError, LabelSize, NewDocument, Options,
+    Query, Receipt, Size,
 };
 use bailiwick_ingest::{Intake, IntakeError, Refusal, SourceDocument, Stamp, Unlabelled};
 use bailiwick_models::{Embedder, ModelError};
-use bailiwick_policy::{Bailiwick, Label, LabelTable};
+use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -72,6 +72,14 @@ impl Index for Witness {
 
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError> {
         self.index.size(within).await
+    }
+
+    async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError> {
+        self.index.label_sizes().await
+    }
+
+    async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError> {
+        self.index.label_of(id).await
     }
 
     async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod audit;
+pub(crate) mod labels;
 pub(crate) mod policy;
 
 use bailiwick_authority::Administrator;
