@@ -91,7 +91,10 @@ export default (_, { mode }) => {
     experiments: { css: true },
     optimization: {
       splitChunks: {
-        cacheGroups: { oidc: { test: /node_modules\/(oidc-client-ts|jwt-decode)\//, name: 'oidc', chunks: 'all' } },
+        cacheGroups: {
+          // Shared by the page and the silent sign-in.
+          oidc: { test: /node_modules\/(oidc-client-ts|jwt-decode)\//, name: 'oidc', chunks: 'all' },
+        },
       },
     },
     // `eval` is what the Content Security Policy forbids.

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 
-import { online } from './chat/waiting';
+import { online } from './online';
 import { session, signIn, start } from './session/session';
 import { Mark } from './ui/icon';
 

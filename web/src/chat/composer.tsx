@@ -1,11 +1,11 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 
+import { online } from '../online';
 import { carriedDraft } from '../session/session';
 import { Icon } from '../ui/icon';
 import { stop, type Conversation } from './conversations';
 import { shown } from './shown';
-import { online } from './waiting';
 
 /** The most that the server takes, in bytes of UTF-8. */
 const LONGEST = 8192;

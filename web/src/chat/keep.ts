@@ -70,7 +70,7 @@ export async function keep(wanted: boolean): Promise<void> {
 
 async function database(): Promise<IDBPDatabase<Schema>> {
   // Most people keep nothing, and need not load what reads it.
-  const { openDB } = await import('idb');
+  const { openDB } = await import(/* webpackChunkName: "idb" */ 'idb');
   return openDB<Schema>(NAME, 1, { upgrade: (made) => void made.createObjectStore('people') });
 }
 

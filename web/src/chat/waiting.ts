@@ -1,15 +1,12 @@
 // The page's side of the questions that wait for the network.
 
-import { effect, signal } from '@preact/signals';
+import { effect } from '@preact/signals';
 
 import { problem } from '../api/problem';
 import { ask, listen } from '../session/link';
 import type { Waiting } from '../session/protocol';
 import { session } from '../session/session';
 import { allTurns, receive, waiting } from './conversations';
-
-/** Whether the browser says that there is a network. */
-export const online = signal(navigator.onLine);
 
 /** How often an open page tries again by itself, in milliseconds; the server may be down without the network being so. */
 const EVERY = 15_000;
@@ -19,11 +16,7 @@ export function lookAfter(): void {
   listen({
     QUEUE_ANSWERED: ({ answered, adopt }) => receive(answered, adopt),
   });
-  addEventListener('online', () => {
-    online.value = true;
-    void tryNow();
-  });
-  addEventListener('offline', () => (online.value = false));
+  addEventListener('online', () => void tryNow());
   setInterval(() => {
     if (document.visibilityState === 'visible' && someWait()) void tryNow();
   }, EVERY);
