@@ -87,6 +87,7 @@ impl Set {
             texts: Texts::open(&self.corpus)?,
             starts: self.starts()?,
             vectors: BufReader::with_capacity(1 << 20, File::open(vectors)?),
+            embedder: self.embedder.clone(),
             dimensions: self.dimensions,
             next: 0,
         })
@@ -140,6 +141,7 @@ pub(crate) struct Documents {
     texts: Texts,
     starts: Vec<u32>,
     vectors: BufReader<File>,
+    embedder: String,
     dimensions: usize,
     next: usize,
 }
@@ -158,7 +160,8 @@ impl Documents {
             let chunks =
                 (*start..*end).map(|_| self.chunk()).collect::<anyhow::Result<Vec<_>>>()?;
             count += chunks.len();
-            documents.push(document(&format!("d{}", self.next), chunks, label(self.next))?);
+            let id = format!("d{}", self.next);
+            documents.push(document(&id, &self.embedder, chunks, label(self.next))?);
             self.next += 1;
         }
         Ok(documents)
@@ -176,6 +179,7 @@ impl Documents {
 
 pub(crate) fn document(
     id: &str,
+    embedder: &str,
     chunks: Vec<NewChunk>,
     label: Label,
 ) -> anyhow::Result<NewDocument> {
@@ -187,6 +191,7 @@ pub(crate) fn document(
         metadata,
         label,
         content_hash: [0; 32],
+        space: embedder.into(),
         chunks,
     })
 }

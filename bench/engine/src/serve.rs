@@ -124,7 +124,8 @@ pub(crate) fn ms(time: Duration) -> f64 {
 pub(crate) fn query(set: &Set, number: usize, mode: Mode, exact: bool) -> anyhow::Result<Query> {
     let place = number % set.queries.len();
     let (text, vector) = set.queries.get(place).context("no queries")?;
-    let query = Query::new(text.clone(), vector.clone(), TOP, mode);
+    let query =
+        Query::new(text.clone(), set.embedder.as_str(), vector.clone(), TOP, mode);
     Ok(Query { dense_weight: DENSE_WEIGHT, exact, ..query })
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn relabel(house: &House, times: usize) -> anyhow::Result<Value> {
     wanted.top_k = 1;
     let chunk = |n| NewChunk { text: format!("part {n}"), vector: wanted.vector.clone() };
     let id = DocumentId::new("relabelled").map_err(anyhow::Error::msg)?;
-    let added = document(id.as_str(), (0..CHUNKS).map(chunk).collect(), closed.clone())?;
+    let chunks = (0..CHUNKS).map(chunk).collect();
+    let added = document(id.as_str(), &house.set.embedder, chunks, closed.clone())?;
     house.runtime.block_on(house.index.upsert(vec![added]))?;
     let policy = people::policy(&house.schema, false)?;
     let within = policy.decide(house.claims.get(1).context("nobody")?, house.index.labels());
