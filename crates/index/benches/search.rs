@@ -1,6 +1,7 @@
 //! How long a search takes: `cargo bench -p bailiwick-index`.
 //!
-//! 10,000 chunks of 256 dimensions under 20 labels; the words follow Zipf's law.
+//! 10,000 chunks of 256 dimensions under 20 labels; the words follow Zipf's law. `hidden_chunks`
+//! reports whether chunks that a person may not read change how long her searches take.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use divan::Bencher;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+/// Whose vectors these are.
+const SPACE: &str = "bench";
 const CHUNKS: usize = 10_000;
 const DIMENSIONS: usize = 256;
 const TEAMS: usize = 20;
@@ -54,20 +57,21 @@ impl Numbers {
     }
 }
 
-fn world() -> World {
+fn world(teams: usize) -> World {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let attributes: Vec<AttributeConfig> =
         serde_json::from_value(json!([{ "name": "team", "type": "keyword" }])).unwrap();
     let schema = Arc::new(Schema::new(&attributes).unwrap());
     let options =
-        Options::new(folder.path().to_owned(), Arc::clone(&schema), "bench".into(), DIMENSIONS);
+        Options::new(folder.path().to_owned(), Arc::clone(&schema), SPACE.into(), DIMENSIONS);
     let index = EmbeddedIndex::open(options).unwrap();
     let mut numbers = Numbers(1);
     let (everything, one_team) = runtime.block_on(async {
         for batch in 0..CHUNKS / 500 {
             let documents = (0..500).map(|n| document(&mut numbers, batch * 500 + n, &schema));
-            index.upsert(documents.collect()).await.unwrap();
+            let kept = documents.enumerate().filter(|(n, _)| n % TEAMS < teams);
+            index.upsert(kept.map(|(_, document)| document).collect()).await.unwrap();
         }
         let all: Vec<String> = (0..TEAMS).map(|n| format!("team{n}")).collect();
         (
@@ -89,6 +93,7 @@ fn document(numbers: &mut Numbers, n: usize, schema: &Schema) -> NewDocument {
         label: schema.label(&metadata).unwrap(),
         metadata,
         content_hash: [0; 32],
+        space: SPACE.into(),
         chunks: vec![chunk],
     }
 }
@@ -123,12 +128,16 @@ async fn bailiwick(
 }
 
 fn search(bencher: Bencher<'_, '_>, mode: Mode, all: bool) {
-    let world = world();
+    search_among(bencher, mode, all, TEAMS);
+}
+
+fn search_among(bencher: Bencher<'_, '_>, mode: Mode, all: bool, teams: usize) {
+    let world = world(teams);
     let within = if all { &world.everything } else { &world.one_team };
     let mut numbers = Numbers(7);
     let queries = (0..64).map(|_| {
         let text = (0..6).map(|_| numbers.word()).collect::<Vec<_>>().join(" ");
-        Query { dense_weight: 0.4, ..Query::new(text, numbers.vector(), 5, mode) }
+        Query { dense_weight: 0.4, ..Query::new(text, SPACE, numbers.vector(), 5, mode) }
     });
     let queries: Vec<Query> = queries.collect();
     let mut turn = queries.iter().cycle();
@@ -151,4 +160,10 @@ fn lexical(bencher: Bencher<'_, '_>, everything: bool) {
 #[divan::bench(args = [true, false])]
 fn hybrid(bencher: Bencher<'_, '_>, everything: bool) {
     search(bencher, Mode::Hybrid, everything);
+}
+
+/// One team's chunks, alone or beside those of the 19 others.
+#[divan::bench(args = [1, TEAMS])]
+fn hidden_chunks(bencher: Bencher<'_, '_>, teams: usize) {
+    search_among(bencher, Mode::Hybrid, false, teams);
 }

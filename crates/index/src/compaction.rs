@@ -12,6 +12,8 @@ use crate::snapshot::{Part, Snapshot};
 
 /// So many segments of like size become one: each chunk is copied once for each factor of this.
 const FAN_IN: usize = 4;
+/// By how much a segment is too large to be merged with smaller ones in idle time.
+const MUCH_LARGER: usize = 8;
 /// A segment with a greater share of dead chunks is copied without them.
 const DEAD: usize = 4;
 
@@ -51,11 +53,24 @@ pub(crate) fn plan(snapshot: &Snapshot, flush: usize, idle: bool) -> Option<Vec<
     if let Some(worn) = files.iter().find(|part| part.dead.len() * DEAD > part.segment.len()) {
         return Some(vec![worn.clone()]);
     }
-    files.iter().map(magnitude).find_map(|size| {
+    let like = files.iter().map(magnitude).find_map(|size| {
         let like: Vec<Part> =
             files.iter().filter(|part| magnitude(part) == size).cloned().collect();
         (like.len() >= FAN_IN).then_some(like)
-    })
+    });
+    like.or_else(|| idle.then(|| unlike(files)).flatten())
+}
+
+/// Segments of any size that an idle index has the time to merge: each of them is not much larger
+/// than those behind it together, so that no chunk is copied often.
+fn unlike(mut files: Vec<Part>) -> Option<Vec<Part>> {
+    files.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    let mut rest: usize = files.iter().map(Part::len).sum();
+    let first = files.iter().position(|part| {
+        rest -= part.len();
+        rest > 0 && part.len() <= rest * MUCH_LARGER
+    })?;
+    Some(files.split_off(first))
 }
 
 /// A merged segment that the manifest does not name yet.
@@ -98,7 +113,10 @@ impl Made {
     ) -> Result<(Snapshot, Vec<PathBuf>), IndexError> {
         let Self { former, mut part, stored } = self;
         for before in &former {
-            let Some(current) = now.parts.iter().find(|part| part.is(before)) else { continue };
+            // Gone only when all was made anew meanwhile, without this file.
+            let Some(current) = now.parts.iter().find(|part| part.is(before)) else {
+                return Ok((now.clone(), Vec::new()));
+            };
             let died = current.dead.iter().filter(|place| !before.dead.contains(*place));
             for place in died {
                 if let Some((label, row)) = before.segment.chunk(place) {

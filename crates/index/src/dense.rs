@@ -21,23 +21,32 @@ const PROBES: usize = 100;
 /// Chunks that are bounded at a time: their bounds stay in the nearest cache.
 const PIECE: usize = 1024;
 
+/// How thoroughly is looked for the nearest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// All are compared whole, however many there are.
+    Exact,
+    /// Each of the best is found, unless its code understates it by more than the deviations that
+    /// [`crate::code`] allows for.
+    Bounded,
+    /// Only those with the highest bounds are compared whole, a few for each that is wanted.
+    Likely,
+}
+
 /// The `most` permitted chunks with the greatest inner product with `vector`, best first.
-///
-/// With `exact`, all are compared whole however many there are. Without, each of the best is found
-/// unless its code understates it by more than the deviations that [`crate::code`] allows for.
 pub(crate) fn nearest<'a>(
     visible: &Visible<'a>,
     vector: &[f32],
     coder: &Coder,
     most: usize,
-    exact: bool,
+    care: Care,
 ) -> Vec<Ranked<'a>> {
     let mut best = Best::new(most);
     if most == 0 {
         return Vec::new();
     }
     let probes = PROBES.max(4 * most);
-    if exact || visible.totals.chunks <= FEW.max(4 * probes as u64) {
+    if care == Care::Exact || visible.totals.chunks <= FEW.max(4 * probes as u64) {
         compare_all(visible, vector, &mut best);
     } else {
         SCAN.with_borrow_mut(|scan| {
@@ -45,7 +54,7 @@ pub(crate) fn nearest<'a>(
             let highest = scan.highest(visible, probes);
             scan.compare(visible, vector, highest, &mut best);
             let floor = best.floor();
-            if floor < highest {
+            if care == Care::Bounded && floor < highest {
                 best = Best::new(most);
                 scan.compare(visible, vector, floor, &mut best);
             }
@@ -158,19 +167,26 @@ impl Scan {
     }
 
     /// The bound that so many chunks reach.
-    fn highest(&self, visible: &Visible<'_>, count: usize) -> f32 {
+    fn highest(&mut self, visible: &Visible<'_>, count: usize) -> f32 {
         let mut greatest = Greatest::new(count);
+        let mut offsets = std::mem::take(&mut self.places);
         for piece in &self.pieces {
             if piece.highest <= greatest.least() {
                 continue;
             }
             let Some(part) = visible.part(piece.part) else { continue };
-            for (place, bound) in (piece.place..).zip(self.of(piece)) {
-                if *bound > greatest.least() && !part.dead.contains(place) {
+            let bounds = self.of(piece);
+            offsets.clear();
+            kernel::survivors(bounds, greatest.least(), 0, &mut offsets);
+            for offset in &offsets {
+                if let Some(bound) = bounds.get(*offset as usize)
+                    && !part.dead.contains(piece.place + offset)
+                {
                     greatest.offer(*bound);
                 }
             }
         }
+        self.places = offsets;
         greatest.least()
     }
 

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::analyst::Analyst;
 use crate::catalogue::{self, Catalogue, DATABASE, DERIVED};
 use crate::code::Coder;
+use crate::dense::Care;
 use crate::rank::Ranked;
 use crate::snapshot::{Snapshot, Space, Visible};
 use crate::state::{Compaction, State};
@@ -260,7 +261,8 @@ fn by_score<'a>(
 ) -> Vec<Ranked<'a>> {
     let coder = &snapshot.space.coder;
     if query.mode == Mode::Dense {
-        return dense::nearest(visible, &query.vector, coder, most, query.exact);
+        let care = if query.exact { Care::Exact } else { Care::Bounded };
+        return dense::nearest(visible, &query.vector, coder, most, care);
     }
     let scored = analyst.with(|analyzer| bm25::score(visible, &query.text, analyzer));
     match query.mode {

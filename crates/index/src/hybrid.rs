@@ -6,7 +6,7 @@ use ahash::AHashMap;
 
 use crate::bm25::Scored;
 use crate::code::Coder;
-use crate::dense;
+use crate::dense::{self, Care};
 use crate::rank::{Best, Ranked};
 use crate::snapshot::Visible;
 use crate::types::{Fusion, Query};
@@ -27,7 +27,9 @@ pub(crate) fn combine<'a>(
     most: usize,
 ) -> Vec<Ranked<'a>> {
     let candidates = most.saturating_mul(4).max(CANDIDATES);
-    let nearest = dense::nearest(visible, &query.vector, coder, candidates, query.exact);
+    // A candidate has to be good, not among the best in a certain order.
+    let care = if query.exact { Care::Exact } else { Care::Likely };
+    let nearest = dense::nearest(visible, &query.vector, coder, candidates, care);
     let wordiest = scored.best(candidates);
     let mut best = Best::new(most);
     let combined = match query.fusion {

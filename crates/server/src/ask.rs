@@ -1,7 +1,7 @@
 //! The one path behind both questions: bailiwick → hits, maybe reranked → audit record → answer.
 
 use bailiwick_authority::audit::{Event, Kind, Outcome};
-use bailiwick_index::{Hits, IndexError, Mode, Query, Size};
+use bailiwick_index::{Fusion, Hits, IndexError, Mode, Query, Size};
 use bailiwick_models::Reranker;
 use bailiwick_policy::{Label, Narrowing};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,18 @@ pub(crate) struct Question {
     #[serde(default, rename = "where")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
     narrowing: Option<Value>,
+    /// Compares the question with every permitted passage, however many there are.
+    #[serde(default)]
+    #[schema(default = false)]
+    exact: bool,
+    /// How the two rankings of `hybrid` become one: `convex` adds scores, `ranks` reciprocal ranks.
+    #[serde(default)]
+    #[schema(value_type = String, default = "convex")]
+    fusion: Fusion,
+    /// How much each source should differ from those before it, 0 to 1.
+    #[serde(default)]
+    #[schema(default = 0.0)]
+    diversity: f32,
 }
 
 fn five() -> usize {
@@ -107,6 +119,9 @@ impl Question {
         if !(1..=limits.top_k).contains(&self.top_k) {
             return Err(Problem::bad_request(format!("top_k: write 1 to {}", limits.top_k)));
         }
+        if !(0.0..=1.0).contains(&self.diversity) {
+            return Err(Problem::bad_request("diversity: write 0 to 1"));
+        }
         Ok(())
     }
 }
@@ -134,6 +149,9 @@ pub(crate) async fn find(
     let top_k = question.top_k.max(candidates);
     let query = Query {
         dense_weight: app.embedder.dense_weight(),
+        fusion: question.fusion,
+        exact: question.exact,
+        diversity: question.diversity,
         ..Query::new(question.query.clone(), vector, top_k, question.mode)
     };
     let mut hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
