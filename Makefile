@@ -20,6 +20,7 @@ test: test-tools $(WEB_TOOLS)
 	$(CARGO) test --workspace --locked
 	$(CARGO) build --locked --package bailiwick
 	tests/peers/run
+	tests/web/run
 
 # The law of noninterference on 100,000 cases instead of 2,000.
 nightly: tools
@@ -53,3 +54,4 @@ tools:
 test-tools: tools
 	@command -v python3 >/dev/null || { echo "Python 3.10 or newer is needed; on Debian: apt install python3 python3-venv"; exit 2; }
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed: https://nodejs.org"; exit 2; }
+	@tests/web/browser >/dev/null

@@ -7,6 +7,7 @@ import { Beside } from '../ui/beside';
 import { Icon } from '../ui/icon';
 import { Composer } from './composer';
 import { add, begin, find, type Conversation } from './conversations';
+import { looked } from './keep';
 import { Passage } from './passage';
 import { shown, close } from './shown';
 import { TurnView } from './turn';
@@ -16,6 +17,7 @@ import { useReading } from './reading';
 export function Chat() {
   const id = /^\/c\/([^/]+)/.exec(path.value)?.[1];
   const current = id === undefined ? undefined : find(id);
+  const complete = looked.value;
   const asked = (question: string) => {
     if (current) add(current, question);
     else go(`/c/${begin(question).id}`);
@@ -24,8 +26,8 @@ export function Chat() {
   useEffect(() => close, [id]);
   useEffect(() => {
     // It was not kept, or belongs to somebody else.
-    if (id !== undefined && !current) go('/', { replace: true });
-  }, [id, current]);
+    if (id !== undefined && !current && complete) go('/', { replace: true });
+  }, [id, current, complete]);
 
   return (
     <>

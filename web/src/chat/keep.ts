@@ -10,6 +10,8 @@ import { conversation, conversations, removeAll, type Conversation, type Progres
 
 /** Whether this person's conversations are kept on this device. Off until she says so. */
 export const kept = signal(false);
+/** Whether what is kept of this person was looked for, and is there if there was any. */
+export const looked = signal(false);
 
 const NAME = 'bailiwick-conversations';
 /** How long after a change it is written, in milliseconds. */
@@ -48,7 +50,8 @@ export function lookAfterKept(): void {
   let last: string | null = null;
   effect(() => {
     const now = session.value.state === 'signed-in' ? session.value.person.sub : null;
-    if (now !== null && now !== last) void load(now);
+    if (now !== last) looked.value = false;
+    if (now !== null && now !== last) void load(now).finally(() => (looked.value = true));
     last = now;
   });
   effect(() => {

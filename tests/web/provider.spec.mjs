@@ -1,0 +1,113 @@
+// A certified provider, tokens that end soon, a server that goes away, and answers that break off.
+
+import { ask, expect, lastTurn, question, signInAtProvider, test, tokensOf } from './fixtures.mjs';
+import { House, startModel } from './world.mjs';
+
+const NETWORK = /ERR_CONNECTION_REFUSED|ERR_FAILED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|status of (401|502|503)/;
+
+async function open(profile, house, name) {
+  const page = await (await profile()).newPage();
+  const tokens = tokensOf(page);
+  await page.goto(house.url);
+  await signInAtProvider(page, name);
+  return { page, tokens };
+}
+
+test.describe('tokens that end soon', () => {
+  let house;
+  test.beforeAll(async () => (house = await House.start({ ttl: 35 })));
+  test.afterAll(() => house.stop());
+
+  test('a token is renewed before it ends, without the person', async ({ profile }) => {
+    test.setTimeout(60_000);
+    const { page, tokens } = await open(profile, house, 'alice');
+    await ask(page, 'When is the launch of Phoenix?');
+    const first = tokens.length;
+    await expect.poll(() => tokens.length, { timeout: 40_000 }).toBeGreaterThan(first);
+    await expect(await ask(page, 'How many approvals are needed?')).toContainText('Two approvals');
+    await expect(page.getByText('session has ended')).toHaveCount(0);
+  });
+});
+
+test.describe('a server that goes away', () => {
+  let house;
+  let model;
+  test.beforeAll(async () => {
+    model = await startModel();
+    house = await House.start({ chat: model.url });
+  });
+  test.afterAll(async () => {
+    model.stop();
+    await house.stop();
+  });
+  test.use({ tolerated: [NETWORK] });
+
+  test('an answer is shown while it is being written', async ({ profile }) => {
+    const { page } = await open(profile, house, 'alice');
+    await question(page).fill('When is the launch of Phoenix?');
+    await question(page).press('Enter');
+    await model.say('It is on the ');
+    await expect(lastTurn(page)).toContainText('It is on the');
+    await expect(lastTurn(page)).toHaveAttribute('aria-busy', 'true');
+    await model.say('14th of March. [1]');
+    await model.end();
+    await expect(lastTurn(page)).toHaveAttribute('aria-busy', 'false');
+    await expect(lastTurn(page).getByRole('button', { name: /^Source 1/ }).first()).toBeVisible();
+  });
+
+  test('Stop stops, and keeps what arrived', async ({ profile }) => {
+    const { page } = await open(profile, house, 'alice');
+    await question(page).fill('When is the launch of Phoenix?');
+    await question(page).press('Enter');
+    await model.say('It is on the ');
+    await expect(lastTurn(page)).toContainText('It is on the');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await expect(lastTurn(page)).toContainText('Stopped here.');
+    await expect(lastTurn(page)).toContainText('It is on the');
+  });
+
+  test('an answer that breaks off keeps what arrived and can be asked again', async ({ profile }) => {
+    const { page } = await open(profile, house, 'alice');
+    for (const cut of [() => model.cut(), () => house.server.stop('SIGKILL')]) {
+      await question(page).fill('When is the launch of Phoenix?');
+      await question(page).press('Enter');
+      await model.say('It is on the ');
+      await expect(lastTurn(page)).toContainText('It is on the');
+      await cut();
+      await expect(lastTurn(page)).toHaveAttribute('aria-busy', 'false');
+      await expect(lastTurn(page)).toContainText('It is on the');
+      await expect(lastTurn(page).getByRole('button', { name: 'Ask again' })).toBeVisible();
+    }
+    await house.run();
+    await lastTurn(page).getByRole('button', { name: 'Ask again' }).click();
+    await model.say('It is on the 14th. [1]');
+    await model.end();
+    await expect(lastTurn(page)).toContainText('on the 14th');
+  });
+
+  test('while the server is down a question is kept, and asked when it is back', async ({ profile }) => {
+    const { page } = await open(profile, house, 'bob');
+    await house.server.stop('SIGKILL');
+    await question(page).fill('What is the price list?');
+    await question(page).press('Enter');
+    await expect(lastTurn(page)).toContainText('Waits for the server.');
+    await house.run();
+    await lastTurn(page).getByRole('button', { name: 'Try now' }).click();
+    await model.say('See the list. [1]');
+    await model.end();
+    await expect(lastTurn(page)).toContainText('See the list.');
+  });
+
+  test('a token that the server refuses ends the session in words, and loses nothing', async ({ profile }) => {
+    const { page } = await open(profile, house, 'alice');
+    await house.control('rotate');
+    // The old key is gone at the provider; the server drops it when it meets a token of the new one.
+    const other = await open(profile, house, 'bob');
+    await other.page.evaluate(() => fetch('/api/me').then(({ status }) => status));
+    await question(page).fill('When is the launch of Phoenix?');
+    await question(page).press('Enter');
+    await expect(page.getByText('session has ended').first()).toBeVisible();
+    await expect(lastTurn(page)).toContainText('When is the launch of Phoenix?');
+    await expect(page.getByRole('button', { name: /Sign in/ }).first()).toBeVisible();
+  });
+});

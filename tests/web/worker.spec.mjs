@@ -1,0 +1,56 @@
+// The service worker is killed, passed over and replaced, and nobody notices.
+
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { ask, expect, killWorkers, question, signIn, test } from './fixtures.mjs';
+import { folder, ROOT, startDemo } from './world.mjs';
+
+test('a worker that was killed asks the page for the token', async ({ person }) => {
+  const page = await person('alice');
+  await ask(page, 'What is project Phoenix?');
+  await killWorkers(page);
+  await expect(await ask(page, 'Who audits the harvester?')).not.toContainText('session has ended');
+  await killWorkers(page);
+  const answers = await page.evaluate(() => Promise.all(Array.from({ length: 10 }, () => fetch('/api/me').then(({ status }) => status))));
+  expect(answers).toEqual(Array(10).fill(200));
+});
+
+test('a forced reload, which passes the worker over, works all the same', async ({ person }) => {
+  const page = await person('alice');
+  const session = await page.context().newCDPSession(page);
+  await session.send('Page.reload', { ignoreCache: true });
+  await expect(question(page)).toBeVisible();
+  expect(await page.evaluate(() => navigator.serviceWorker.controller)).toBeNull();
+  await expect(await ask(page, 'What is project Phoenix?')).toContainText('leak sensor');
+});
+
+test('a new version waits until the person wants it, and the page is loaded anew once', async ({ profile }) => {
+  const web = folder('app');
+  cpSync(path.join(ROOT, 'web/dist'), web, { recursive: true });
+  const demo = await startDemo({ web });
+  try {
+    const page = await (await profile()).newPage();
+    await page.goto(demo.url);
+    await signIn(page, 'alice');
+    await question(page).fill('half a question');
+    const worker = path.join(web, 'sw.js');
+    const script = readFileSync(worker, 'utf8');
+    for (const packed of ['sw.js.br', 'sw.js.gz']) rmSync(path.join(web, packed), { force: true });
+    writeFileSync(worker, `${script}\n// a new version`);
+    await page.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => registration.update()));
+    const prompt = page.getByRole('button', { name: /reload/i });
+    await expect(prompt).toBeVisible();
+    await expect(question(page)).toHaveValue('half a question');
+    let loads = 0;
+    page.on('load', () => (loads += 1));
+    await prompt.click();
+    await expect(question(page)).toBeVisible();
+    await page.waitForTimeout(500);
+    expect(loads).toBe(1);
+    await expect(page.getByRole('button', { name: /reload/i })).toBeHidden();
+  } finally {
+    await demo.stop();
+    rmSync(web, { recursive: true });
+  }
+});

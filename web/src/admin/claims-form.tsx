@@ -1,0 +1,33 @@
+// The fields in which an administrator writes a person's claims.
+
+import type { JSX } from 'preact';
+
+import type { Written } from './claims';
+import { Field } from './parts';
+
+/** One field for each claim that the policy reads. */
+export function ClaimFields(given: {
+  readonly names: readonly string[];
+  readonly written: Written;
+  readonly write: (written: Written) => void;
+}): JSX.Element {
+  return (
+    <fieldset class="fields">
+      <legend>The person's claims</legend>
+      {given.names.map((name) => (
+        <Field key={name} name={name}>
+          {(id) => (
+            <input
+              id={id}
+              value={given.written[name] ?? ''}
+              autocomplete="off"
+              spellcheck={false}
+              onInput={(event) => given.write({ ...given.written, [name]: event.currentTarget.value })}
+            />
+          )}
+        </Field>
+      ))}
+      <p class="hint">Several values with commas between them. An empty field means that the token lacks the claim.</p>
+    </fieldset>
+  );
+}

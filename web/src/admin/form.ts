@@ -1,0 +1,42 @@
+// Sending a form once, and showing what came of it.
+
+import { useState } from 'preact/hooks';
+
+import type { Problem } from '../api/problem';
+import { asProblem } from './loaded';
+
+/** A form that is being filled in or sent. */
+export interface Sending {
+  readonly busy: boolean;
+  readonly problem: Problem | null;
+  /** For the form's `onSubmit`. */
+  readonly submit: (event: SubmitEvent) => void;
+}
+
+/** Sends a form's fields with `send`; a second press while it is under way does nothing. */
+export function useSending(send: (fields: FormData) => Promise<void>): Sending {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    send(new FormData(event.currentTarget as HTMLFormElement)).then(
+      () => {
+        setProblem(null);
+        setBusy(false);
+      },
+      (error: unknown) => {
+        setProblem(asProblem(error));
+        setBusy(false);
+      },
+    );
+  };
+  return { busy, problem, submit };
+}
+
+/** A field's text without blanks around it. */
+export function text(fields: FormData, name: string): string {
+  const value = fields.get(name);
+  return typeof value === 'string' ? value.trim() : '';
+}

@@ -1,0 +1,47 @@
+// The administrator's views. Loaded when the first of them is opened.
+
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+
+import './admin.css';
+import { path } from '../router';
+import { Agents } from './agents';
+import { Audit } from './audit';
+import { Labels } from './labels';
+import { PolicyView } from './policy';
+import { ViewAs } from './view-as';
+
+const VIEWS = [
+  { at: '/admin/agents', name: 'Agents', about: 'Workloads that bring documents, and what they may do.', View: Agents },
+  { at: '/admin/audit', name: 'Audit', about: 'Who did what, and which documents went to whom.', View: Audit },
+  { at: '/admin/labels', name: 'Labels', about: 'Which combinations of attributes documents have, and how many there are of each.', View: Labels },
+  { at: '/admin/view-as', name: 'View as', about: 'What a person with given claims could read, and why, or why not, a document.', View: ViewAs },
+  { at: '/admin/policy', name: 'Policy', about: 'The rules in force, and a bench to try them on.', View: PolicyView },
+] as const;
+
+/** The frame of all of them: where one is, where else one can go, and the view itself. */
+export default function Admin(): JSX.Element {
+  const here = VIEWS.find((view) => view.at === path.value) ?? VIEWS[0];
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => tabs.current?.querySelector('[aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' }), [here]);
+  return (
+    <div class="administration">
+      <div class="page">
+        <nav ref={tabs} class="admin-nav" aria-label="Administration">
+          <ul>
+            {VIEWS.map((view) => (
+              <li key={view.at}>
+                <a href={view.at} aria-current={view === here ? 'page' : undefined}>{view.name}</a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <header class="admin-head">
+          <h1>{here.name}</h1>
+          <p>{here.about}</p>
+        </header>
+        <here.View key={here.at} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,146 @@
+// The parts that the administrator's views are made of.
+
+import type { ComponentChildren, JSX } from 'preact';
+import { useEffect, useId, useRef } from 'preact/hooks';
+
+import type { Problem } from '../api/problem';
+import type { Loaded } from './loaded';
+import { ago, moment } from './words';
+
+/** A column: its heading, and what it shows of a row. */
+export interface Column<Row> {
+  readonly name: string;
+  readonly cell: (row: Row) => ComponentChildren;
+  readonly kind?: 'main' | 'name' | 'number' | 'actions';
+}
+
+/**
+ * A table that becomes a list of cards where there is no room for it.
+ *
+ * The roles are written out because a browser forgets them when rows are no longer laid out as rows.
+ */
+export function Table<Row>(given: {
+  readonly caption: string;
+  readonly columns: readonly Column<Row>[];
+  readonly rows: readonly Row[];
+  readonly rowKey: (row: Row) => string | number;
+}): JSX.Element {
+  const { caption, columns, rows, rowKey } = given;
+  return (
+    <table class="table" role="table">
+      <caption class="hidden-visually">{caption}</caption>
+      <thead role="rowgroup">
+        <tr role="row">
+          {columns.map((column) => (
+            <th key={column.name} role="columnheader" scope="col" data-kind={column.kind}>
+              <span class={column.kind === 'actions' ? 'hidden-visually' : undefined}>{column.name}</span>
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {rows.map((row) => (
+          <tr key={rowKey(row)} role="row">
+            {columns.map((column) => (
+              <td key={column.name} role="cell" data-kind={column.kind}>
+                <span class="cell-name" aria-hidden="true">{column.name}</span>
+                <div class="cell">{column.cell(row)}</div>
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** A field with its name above it and a hint below it. */
+export function Field(given: {
+  readonly name: string;
+  readonly hint?: string | undefined;
+  readonly children: (id: string, hint: string | undefined) => JSX.Element;
+}): JSX.Element {
+  const id = useId();
+  const hintId = given.hint === undefined ? undefined : `${id}-hint`;
+  return (
+    <div class="field">
+      <label for={id}>{given.name}</label>
+      {given.children(id, hintId)}
+      {given.hint !== undefined && <p class="hint" id={hintId}>{given.hint}</p>}
+    </div>
+  );
+}
+
+/** A point in time: how long ago for the eye, the exact time for who wants to know. */
+export function Ago({ time }: { readonly time: string }): JSX.Element {
+  return <time dateTime={time} title={moment(time)}>{ago(time)}</time>;
+}
+
+/** What went wrong, and a way on. */
+export function Trouble({ problem, again }: { readonly problem: Problem; readonly again?: (() => void) | undefined }): JSX.Element {
+  return (
+    <div class="notice failed" role="alert">
+      <p>{problem.message}</p>
+      {again && <button type="button" class="button" onClick={again}>Try again</button>}
+    </div>
+  );
+}
+
+/** Shows what was loaded; until then that it is coming, or why it is not. */
+export function Await<T>({ from, children }: { readonly from: Loaded<T>; readonly children: (value: T) => JSX.Element }): JSX.Element {
+  return (
+    <div aria-busy={from.waiting}>
+      {from.problem && <Trouble problem={from.problem} again={from.again} />}
+      {from.value !== null && children(from.value)}
+      {from.value === null && !from.problem && <p class="waiting" role="status">Loading…</p>}
+    </div>
+  );
+}
+
+/** A dialog that keeps the focus inside and closes with Escape. */
+export function Dialog(given: {
+  readonly title: string;
+  readonly close: () => void;
+  readonly children: ComponentChildren;
+}): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const title = useId();
+  useEffect(() => {
+    const opener = document.activeElement;
+    dialog.current?.showModal();
+    return () => {
+      if (opener instanceof HTMLElement) opener.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      class="dialog"
+      aria-labelledby={title}
+      onCancel={(event) => {
+        event.preventDefault();
+        given.close();
+      }}
+    >
+      <h2 id={title}>{given.title}</h2>
+      {given.children}
+    </dialog>
+  );
+}
+
+/** The end of a dialog: do it, or leave it. */
+export function Buttons(given: {
+  readonly act: string;
+  readonly busy: boolean;
+  readonly danger?: boolean;
+  readonly close: () => void;
+}): JSX.Element {
+  return (
+    <div class="buttons">
+      <button type="button" class="button" onClick={given.close}>Cancel</button>
+      <button type="submit" class={given.danger === true ? 'button danger' : 'button strong'} disabled={given.busy}>
+        {given.busy ? 'One moment…' : given.act}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,86 @@
+// The policy in force, and a bench to try it on.
+
+import type { JSX } from 'preact';
+
+import { call } from '../api/client';
+import type { components } from '../api/schema';
+import { Bench } from './bench';
+import { useLoaded } from './loaded';
+import { Await, Table, type Column } from './parts';
+
+/** The policy and what it is about. */
+export type InForce = components['schemas']['InForce'];
+type Rule = components['schemas']['RuleConfig'];
+type Group = components['schemas']['GroupConfig'];
+type Member = components['schemas']['MemberConfig'];
+type Attribute = InForce['attributes'][number];
+
+const load = (signal: AbortSignal) => call('get', '/api/admin/policy', { signal });
+
+/** Rules, attributes, bench. */
+export function PolicyView(): JSX.Element {
+  return (
+    <Await from={useLoaded(load)}>
+      {(policy) => (
+        <>
+          <section class="panel" aria-label="Rules">
+            <div class="bar">
+              <h2>Rules</h2>
+              <p class="quiet small">revision <code>{policy.revision}</code></p>
+            </div>
+            <p class="quiet">A document may be read when all of these hold.</p>
+            <Members group={policy.policy} />
+          </section>
+          <section class="panel" aria-label="Attributes">
+            <h2>Attributes</h2>
+            <Table caption="Attributes" columns={COLUMNS} rows={policy.attributes} rowKey={(attribute) => attribute.name} />
+          </section>
+          <Bench policy={policy} />
+        </>
+      )}
+    </Await>
+  );
+}
+
+const COLUMNS: Column<Attribute>[] = [
+  { name: 'Name', kind: 'main', cell: ({ name }) => <strong>{name}</strong> },
+  { name: 'Type', cell: ({ type, multiple }) => (multiple ? `list of ${type}` : type) },
+  { name: 'Levels, low to high', cell: ({ levels }) => (levels.length > 0 ? levels.join(' < ') : <span class="quiet">–</span>) },
+  { name: 'A document may lack it', cell: ({ optional }) => (optional ? 'yes' : 'no') },
+];
+
+function Members({ group }: { readonly group: Pick<Group, 'rule' | 'any' | 'all'> }): JSX.Element {
+  const { rule = [], any = [], all = [] } = group;
+  if (rule.length + any.length + all.length === 0) {
+    return <p class="empty">There is no rule, so nobody may read anything.</p>;
+  }
+  return (
+    <ul class="rules">
+      {rule.map((one, n) => <li key={n}><RuleWords rule={one} /></li>)}
+      <Groups members={any} words="at least one of" />
+      <Groups members={all} words="every one of" />
+    </ul>
+  );
+}
+
+/** Rules that stand directly under `any` or `all` make one group; groups stand for themselves. */
+function Groups({ members, words }: { readonly members: readonly Member[]; readonly words: string }): JSX.Element {
+  const bare = members.filter((member): member is Rule => 'attribute' in member);
+  const groups = members.filter((member): member is Group => !('attribute' in member));
+  return (
+    <>
+      {bare.length > 0 && <li>{words}<Members group={{ rule: bare }} /></li>}
+      {groups.map((group, n) => <li key={n}>{group.not === true ? 'not ' : ''}{words}<Members group={group} /></li>)}
+    </>
+  );
+}
+
+function RuleWords({ rule }: { readonly rule: Rule }): JSX.Element {
+  return (
+    <>
+      {rule.not === true && <em>not </em>}
+      <strong>{rule.attribute}</strong> <code>{rule.op}</code> {rule.claim && <>claim <strong>{rule.claim}</strong></>}
+      {rule.absent === 'allow' && <span class="quiet">, or the document lacks it</span>}
+    </>
+  );
+}
