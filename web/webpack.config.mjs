@@ -54,6 +54,23 @@ class Compressed {
   }
 }
 
+/** Fails when what a person loads until her first answer outgrows what is promised. */
+class Budget {
+  constructor(/** @type {number} bytes of gzipped JavaScript */ most) {
+    this.most = most;
+  }
+
+  apply(compiler) {
+    compiler.hooks.afterEmit.tap('Budget', (compilation) => {
+      const groups = ['main', 'signed'].map((name) => compilation.namedChunkGroups.get(name));
+      const files = new Set(groups.flatMap((group) => group.getFiles()).filter((file) => file.endsWith('.js')));
+      const sizes = [...files].map((file) => gzipSync(readFileSync(path.join(compiler.outputPath, file)), { level: 9 }).length);
+      const size = sizes.reduce((sum, one) => sum + one, 0);
+      if (size > this.most) compilation.errors.push(new webpack.WebpackError(`The page is ${size} bytes of gzipped JavaScript; the budget is ${this.most}.`));
+    });
+  }
+}
+
 /** Takes what needs no building as it is. */
 class Public {
   apply(compiler) {
@@ -110,7 +127,7 @@ export default (_, { mode }) => {
         exclude: [/\.(map|br|gz|txt|png)$/, /^silent-callback/, /assets\/silent\./],
         mode: production ? 'production' : 'development',
       }),
-      ...(production ? [new Compressed()] : []),
+      ...(production ? [new Compressed(), new Budget(60_000)] : []),
     ],
   };
 };

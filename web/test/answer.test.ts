@@ -113,6 +113,11 @@ describe('asking', () => {
     expect(problem?.message).toMatch(/^[A-Z].*\.$/);
   });
 
+  test('tells how long to wait', async () => {
+    sent.respond = async () => Response.json({}, { status: 429, headers: { 'retry-after': '7' } });
+    expect((await hear()).problem?.message).toContain('in 7 seconds');
+  });
+
   test('says that the server was not reached, whatever the browser calls it', async () => {
     sent.respond = async () => Promise.reject(new TypeError('Failed to fetch'));
     expect((await hear()).problem).toMatchObject({ kind: 'unreachable' });

@@ -22,8 +22,6 @@ export class Problem extends Error {
     message: string,
     /** The HTTP status; 0 when there was no answer. */
     readonly status = 0,
-    /** Seconds to wait before the next try, if the server said so. */
-    readonly retryAfter: number | null = null,
   ) {
     super(message);
     this.name = 'Problem';
@@ -65,7 +63,8 @@ export function fromAnswer(status: number, body: unknown, retryAfter: string | n
   const says = kind === 'refused' || kind === 'unavailable' || kind === 'forbidden';
   const sentence = says && typeof detail === 'string' && detail !== '' ? capital(detail) : SENTENCES[kind];
   const seconds = Number(retryAfter);
-  return new Problem(kind, sentence, status, retryAfter !== null && seconds > 0 ? seconds : null);
+  const wait = kind === 'too-many' && seconds > 0 ? `Too many requests at once. Try again in ${seconds} seconds.` : sentence;
+  return new Problem(kind, wait, status);
 }
 
 function capital(text: string): string {

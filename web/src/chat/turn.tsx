@@ -42,6 +42,9 @@ export function TurnView({ turn, of }: { turn: Signal<Turn>; of: Conversation })
           <SourceList turn={turn} sources={now.sources} />
         </>
       )}
+      {now.progress === 'done' && now.sources?.source_nodes.length === 0 && (
+        <p class="quiet">Try other words. What your account opens stands under “Viewing as”, at the top.</p>
+      )}
       {!busy && !editing.value && now.progress !== 'queued' && <Actions turn={turn} onEdit={() => (editing.value = true)} />}
     </article>
   );
@@ -125,7 +128,7 @@ function State({ turn }: { turn: Signal<Turn> }) {
   const signedOut = now.problem.kind === 'signed-out';
   return (
     <div class="notice failed">
-      <Icon name={now.problem.kind === 'unreachable' ? 'offline' : 'clock'} />
+      <Icon name={now.problem.kind === 'unreachable' ? 'offline' : 'alert'} />
       <p>{now.problem.message}</p>
       {signedOut ? (
         <button class="button" onClick={() => void signInAgain(now.question).then((worked) => worked && again(turn))}>

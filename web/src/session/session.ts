@@ -108,22 +108,13 @@ async function configured(): Promise<UserManager> {
 }
 
 async function comeBack(manager: UserManager): Promise<void> {
-  if (isPopup()) {
-    // The page that opened this window does the rest, and this window closes.
+  if (opener !== null && !isOurs()) {
+    // The page that opened this window keeps the sign-in's state and does the rest.
     await manager.signinPopupCallback();
     return;
   }
-  let user: User;
-  try {
-    user = await manager.signinRedirectCallback();
-  } catch (error) {
-    history.replaceState(null, '', '/');
-    if (isLoginRequired(error)) {
-      session.value = { state: 'signed-out', why: null };
-      return;
-    }
-    throw error;
-  }
+  const user = isOurs() ? await manager.signinRedirectCallback().catch((error: unknown) => leave(error)) : leave(null);
+  if (!user) return;
   const carried = user.state as Carried | undefined;
   history.replaceState(null, '', carried?.returnTo ?? '/');
   dispatchEvent(new PopStateEvent('popstate'));
@@ -131,10 +122,18 @@ async function comeBack(manager: UserManager): Promise<void> {
   signedIn(user);
 }
 
-/** Whether another page of this app opened this window to sign in; that page keeps the sign-in's state. */
-function isPopup(): boolean {
+/** A sign-in that led nowhere: what came with it leaves the address. */
+function leave(error: unknown): null {
+  history.replaceState(null, '', '/');
+  const why = error === null ? REFUSED : isLoginRequired(error) ? null : sentence(error);
+  session.value = { state: 'signed-out', why };
+  return null;
+}
+
+/** Whether this window began the sign-in that comes back to it; a sign-in from elsewhere is not finished. */
+function isOurs(): boolean {
   const state = new URLSearchParams(location.search).get('state');
-  return opener !== null && sessionStorage.getItem(`oidc.${state}`) === null;
+  return sessionStorage.getItem(`oidc.${state}`) !== null;
 }
 
 async function signInSilently(manager: UserManager): Promise<void> {

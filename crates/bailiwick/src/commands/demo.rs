@@ -130,8 +130,9 @@ fn tell(origin: &str, company: &Path, folder: &Path) -> Result<()> {
     print::line(format!(
         "
 Bailiwick runs at {origin}
+Open it in a browser, and sign in as two people: in two browser profiles, or one after the other.
 
-Three things to try, in another terminal:
+Three more things to try, in another terminal:
   {program} ask{server} --as alice \"What is project Phoenix?\"
   {program} ask{server} --as bob \"What is project Phoenix?\"
   {program} --config {} --data-dir {} audit tail
