@@ -47,13 +47,14 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
         progress.inc(receipt.chunks as u64);
     }
     progress.finish();
+    let merging = machine::settle()?;
     drop(index);
     let chunks = set.world.chunks;
     let built = json!({
         "chunks": chunks,
-        "seconds": spent.as_secs_f64(),
+        "seconds": (spent + merging).as_secs_f64(),
+        "ingest_seconds": spent.as_secs_f64(),
         "cpu_seconds": machine::cpu()? - cpu,
-        "chunks_per_second": chunks as f64 / spent.as_secs_f64(),
         "slowest_batch_ms": slowest.as_secs_f64() * 1e3,
         "disk": machine::disk(&unfinished.index)?,
     });

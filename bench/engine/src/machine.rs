@@ -36,6 +36,22 @@ pub(crate) fn cpu() -> anyhow::Result<f64> {
     Ok(ticks as f64 / TICKS)
 }
 
+/// Waits until this process has had nothing to do for half a second, as after the last merge, and
+/// returns how long it was busy.
+pub(crate) fn settle() -> anyhow::Result<Duration> {
+    const POLL: Duration = Duration::from_millis(100);
+    let began = Instant::now();
+    let (mut busy, mut idle, mut used) = (Duration::ZERO, 0, cpu()?);
+    while idle < 5 {
+        std::thread::sleep(POLL);
+        let now = cpu()?;
+        idle = if now - used < 0.02 { idle + 1 } else { 0 };
+        used = now;
+        busy = if idle == 0 { began.elapsed() } else { busy };
+    }
+    Ok(busy)
+}
+
 /// What this process holds now.
 pub(crate) fn memory() -> anyhow::Result<Memory> {
     let status = fs::read_to_string("/proc/self/status")?;
