@@ -1,5 +1,3 @@
-import { useSignal } from '@preact/signals';
-
 import { online } from './online';
 import { session, signIn, start } from './session/session';
 import { Mark } from './ui/icon';
@@ -7,12 +5,6 @@ import { Mark } from './ui/icon';
 /** What somebody sees who is not signed in. */
 export function Welcome() {
   const now = session.value;
-  const leaving = useSignal(false);
-  const go = async () => {
-    leaving.value = true;
-    await signIn();
-    leaving.value = false;
-  };
   return (
     <main class="welcome" id="main">
       <Mark />
@@ -33,7 +25,7 @@ export function Welcome() {
           Looking whether you are signed in
         </p>
       ) : (
-        <button class="button strong large" disabled={leaving.value} onClick={() => void go()}>
+        <button class="button strong large" onClick={() => void signIn()}>
           Sign in
         </button>
       )}

@@ -23,6 +23,10 @@ export function Chat() {
     else go(`/c/${begin(question).id}`);
   };
 
+  const title = current?.title.value;
+  useEffect(() => {
+    document.title = title === undefined ? 'Bailiwick' : `${title} · Bailiwick`;
+  }, [title]);
   useEffect(() => close, [id]);
   useEffect(() => {
     // It was not kept, or belongs to somebody else.

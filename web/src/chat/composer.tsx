@@ -18,7 +18,8 @@ export function Composer({ onAsk, of }: { onAsk: (question: string) => void; of:
   const busy = of?.turns.value.find((turn) => turn.value.progress === 'asking' || turn.value.progress === 'answering');
 
   useEffect(() => {
-    field.current?.focus({ preventScroll: true });
+    // On a phone, focus would bring up the keyboard over what is there to read.
+    if (matchMedia('(hover: hover)').matches) field.current?.focus({ preventScroll: true });
   }, [of]);
 
   useEffect(() => {
@@ -64,7 +65,7 @@ export function Composer({ onAsk, of }: { onAsk: (question: string) => void; of:
         <textarea
           id="question"
           ref={field}
-          rows={1}
+          rows={Math.min(draft.value.split('\n').length, 6)}
           placeholder="Ask a question"
           aria-describedby="composer-hint"
           aria-keyshortcuts="/"

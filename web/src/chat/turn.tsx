@@ -147,10 +147,14 @@ function Actions({ turn, onEdit }: { turn: Signal<Turn>; onEdit: () => void }) {
   const now = turn.value;
   const copied = useSignal(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(now.text);
-    copied.value = true;
-    announce('Copied');
-    setTimeout(() => (copied.value = false), 2000);
+    try {
+      await navigator.clipboard.writeText(now.text);
+      copied.value = true;
+      announce('Copied');
+      setTimeout(() => (copied.value = false), 2000);
+    } catch {
+      announce('The browser did not let this be copied.');
+    }
   };
   return (
     <div class="actions" role="group" aria-label="This answer">
