@@ -40,7 +40,10 @@ class Rerank(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        try:
+            self.wfile.write(content)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # The server hangs up on what is too long.
 
     def log_message(self, *_):
         pass
