@@ -98,6 +98,15 @@ test.describe('a server that goes away', () => {
     await expect(lastTurn(page)).toContainText('See the list.');
   });
 
+  test('a provider that is away is told in words, and found again', async ({ profile }) => {
+    const page = await (await profile()).newPage();
+    await house.control('dark');
+    await page.goto(house.url);
+    await expect(page.getByRole('alert')).toContainText('sign-in service cannot be reached');
+    await house.control('light');
+    await signInAtProvider(page, 'bob');
+  });
+
   test('a token that the server refuses ends the session in words, and loses nothing', async ({ profile }) => {
     const { page } = await open(profile, house, 'alice');
     await house.control('rotate');

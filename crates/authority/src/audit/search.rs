@@ -32,7 +32,8 @@ pub(super) const TERMS: &str = "
         SELECT field, value, seq FROM audit_terms_of WHERE seq = new.seq AND value IS NOT NULL;
     END;
     INSERT OR IGNORE INTO audit_terms (field, value, seq)
-        SELECT field, value, seq FROM audit_terms_of WHERE value IS NOT NULL;
+        SELECT field, value, seq FROM audit_terms_of WHERE value IS NOT NULL
+        ORDER BY field, value, seq;
 ";
 
 /// The most records that one search returns.
