@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
 use bailiwick_index::{EmbeddedIndex, Index, Options};
-use bailiwick_ingest::Intake;
-use bailiwick_models::Embedder;
+use bailiwick_ingest::{Intake, change_embedder};
+use bailiwick_models::{Embedder, Embedders};
 use bailiwick_policy::{ClaimPath, Policy, Schema};
 use bailiwick_server::{App, Parts, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -31,19 +31,30 @@ pub(crate) fn authority(config: &Config) -> Result<(Authority, Arc<Audit>)> {
 
 /// The index and the only way into it.
 pub(crate) struct Store {
-    pub(crate) index: Arc<dyn Index>,
-    pub(crate) embedder: Arc<dyn Embedder>,
+    index: EmbeddedIndex,
+    embedders: Embedders,
     pub(crate) intake: Intake,
 }
 
 pub(crate) fn store(config: &Config, schema: Arc<Schema>) -> Result<Store> {
-    let embedder = bailiwick_models::embedder(&config.embedding, &config.data_dir)?;
+    let embedders = Embedders::configured(&config.embedding, &config.data_dir)?;
     let folder = config.data_dir.join("index");
-    let (space, dimensions) = (embedder.id().to_owned(), embedder.dimensions());
-    let options = Options::new(folder, Arc::clone(&schema), space, dimensions);
-    let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(options)?);
-    let intake = Intake::new(schema, Arc::clone(&embedder), Arc::clone(&index));
-    Ok(Store { index, embedder, intake })
+    let space = |embedder: &Arc<dyn Embedder>| (embedder.id().to_owned(), embedder.dimensions());
+    let (wanted, dimensions) = space(embedders.wanted());
+    let former = embedders.former().map(space);
+    let options =
+        Options { former, ..Options::new(folder, Arc::clone(&schema), wanted, dimensions) };
+    let index = EmbeddedIndex::open(options)?;
+    let intake = Intake::new(schema, embedders.clone(), Arc::new(index.clone()));
+    Ok(Store { index, embedders, intake })
+}
+
+/// Brings the index to the vectors of the wanted embedder, beside everything else.
+fn change_vectors(index: &EmbeddedIndex, embedders: &Embedders) {
+    let (index, wanted) = (index.clone(), Arc::clone(embedders.wanted()));
+    if *index.space() != *wanted.id() {
+        tokio::spawn(async move { change_embedder(&index, &*wanted).await });
+    }
 }
 
 /// Everything that a server is made of.
@@ -54,14 +65,15 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let vault = Vault::new(config.vault.collections.clone(), Arc::clone(&audit))?;
     let reranker = bailiwick_models::reranker(&config.rerank)?;
     let answerer = bailiwick_answer::answerer(&config.answer)?;
-    let Store { index, embedder, intake } = store(config, Arc::clone(policy.schema()))?;
+    let Store { index, embedders, intake } = store(config, Arc::clone(policy.schema()))?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be kept")?;
     let settings = settings(config);
+    change_vectors(&index, &embedders);
     Ok(App::new(Parts {
         verifier,
         policy,
-        index,
-        embedder,
+        index: Arc::new(index),
+        embedders,
         reranker,
         answerer,
         intake,

@@ -15,6 +15,8 @@ use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
 const LAYOUT: i64 = 2;
+/// Under this name is whose vectors there are.
+pub(crate) const EMBEDDER: &str = "embedder";
 /// The file of the truth in the index's folder, and the folder of the segments beside it.
 pub(crate) const DATABASE: &str = "index.db";
 pub(crate) const DERIVED: &str = "segments";
@@ -299,7 +301,7 @@ pub(crate) fn insert<'a>(
 }
 
 /// Numbers as they are stored: little-endian.
-fn bytes(vector: &[f16]) -> Vec<u8> {
+pub(crate) fn bytes(vector: &[f16]) -> Vec<u8> {
     vector.iter().flat_map(|half| half.to_le_bytes()).collect()
 }
 
@@ -402,9 +404,8 @@ pub(crate) fn documents_by_label(
 ) -> Result<Vec<(LabelId, u64)>, IndexError> {
     let sql = "SELECT label, count(*) FROM documents GROUP BY label ORDER BY label";
     let mut statement = connection.prepare_cached(sql)?;
-    let counted = statement.query_map([], |row| {
-        Ok((LabelId::from_u32(row.get(0)?), row.get::<_, u32>(1)?.into()))
-    })?;
+    let counted = statement
+        .query_map([], |row| Ok((LabelId::from_u32(row.get(0)?), row.get::<_, u32>(1)?.into())))?;
     counted.collect::<Result<_, _>>().map_err(Into::into)
 }
 

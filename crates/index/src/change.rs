@@ -1,14 +1,15 @@
 //! One write: what it does to the catalogue, and to what searches see.
 
 use bailiwick_policy::{Label, LabelId, Schema};
-use half::f16;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
 
 use crate::IndexError;
+use crate::analyst::Analyst;
 use crate::catalogue::{self, Former};
 use crate::segment::{Analysed, Fresh, FreshRow, write};
 use crate::snapshot::{Part, Snapshot};
+use crate::space::Space;
 use crate::types::{ChunkId, DocumentId, NewDocument};
 
 /// A write that is neither durable nor visible yet. Dropped, it leaves everything as it was.
@@ -72,12 +73,14 @@ impl<'a> Change<'a> {
         self.fresh.retain(|fresh| !former.chunks.contains(&fresh.row));
     }
 
-    /// Inserts a document whose id is free.
+    /// Inserts a document whose id is free. Its vectors must be of the space that the index is in
+    /// now, which may have changed since they were analysed.
     pub(crate) fn insert(
         &mut self,
         document: &NewDocument,
         chunks: Vec<Analysed>,
     ) -> Result<(), IndexError> {
+        self.next.space.check(&document.space)?;
         let label = self.label(&document.label)?;
         let vectors = chunks.iter().map(|chunk| chunk.vector.as_slice());
         catalogue::insert(&self.transaction, document, label, self.next_row, vectors)?;
@@ -96,17 +99,18 @@ impl<'a> Change<'a> {
         id: &DocumentId,
         metadata: &Map<String, Value>,
         label: &Label,
-        analyse: impl FnOnce(Vec<(&str, Vec<f16>)>) -> Vec<Analysed>,
+        analyst: &Analyst,
     ) -> Result<Option<usize>, IndexError> {
         let Some(former) = catalogue::find(&self.transaction, id)? else { return Ok(None) };
         let new = self.label(label)?;
         self.hide(&former);
         catalogue::relabel(&self.transaction, &former, metadata, new, self.next_row)?;
         let (before, count) = (self.next_row - 1, former.chunks.len());
-        let dimensions = self.next.space.dimensions;
-        let moved = catalogue::chunks_after(&self.transaction, before, dimensions, count)?;
+        let Space { dimensions, coder, .. } = &*self.next.space;
+        let moved = catalogue::chunks_after(&self.transaction, before, *dimensions, count)?;
         let contents = moved.iter().map(|chunk| (chunk.text.as_str(), chunk.vector.clone()));
-        for (chunk, analysed) in moved.iter().zip(analyse(contents.collect())) {
+        let analysed = analyst.analyse(contents.collect(), coder);
+        for (chunk, analysed) in moved.iter().zip(analysed) {
             let id = chunk.id.clone();
             self.fresh.push(FreshRow { row: chunk.row, label: new, id, analysed });
         }

@@ -7,22 +7,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Schema};
-use half::f16;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::analyst::Analyst;
-use crate::catalogue::{self, Catalogue, DATABASE, DERIVED};
-use crate::code::Coder;
+use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER};
 use crate::dense::Care;
 use crate::rank::Ranked;
-use crate::snapshot::{Snapshot, Space, Visible};
+use crate::snapshot::{Snapshot, Visible};
+use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
     ChunkId, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument, Query, Receipt,
     Size,
 };
-use crate::{Index, IndexError, bm25, dense, diversity, follow, hybrid, manifest, memory};
+use crate::{
+    Index, IndexError, bm25, dense, diversity, follow, generation, hybrid, manifest, memory,
+};
 
 /// How often a search starts again because a write changed its hits under it.
 const ATTEMPTS: usize = 3;
@@ -40,6 +41,9 @@ pub struct Options {
     pub embedder: String,
     /// How long each vector is, 1 to 65,535.
     pub dimensions: usize,
+    /// The embedder and the dimensions of vectors that may be there in place of the wanted ones,
+    /// until [`EmbeddedIndex::next_generation`] has replaced them.
+    pub former: Option<(String, usize)>,
     /// What makes vectors near to each other.
     pub metric: Metric,
     /// The most memory that what searches read may take, in bytes; by default all there is.
@@ -52,22 +56,21 @@ pub struct Options {
 impl Options {
     /// Options with everything else as it is by default.
     pub fn new(folder: PathBuf, schema: Arc<Schema>, embedder: String, dimensions: usize) -> Self {
-        let (metric, memory) = (Metric::default(), None);
-        Self { folder, schema, embedder, dimensions, metric, memory, flush: FLUSH }
+        let (former, metric, memory) = (None, Metric::default(), None);
+        Self { folder, schema, embedder, dimensions, former, metric, memory, flush: FLUSH }
     }
 }
 
 /// The index in this process. It holds a lock on its folder as long as it lives.
 #[derive(Clone, Debug)]
-pub struct EmbeddedIndex(Arc<Inner>);
+pub struct EmbeddedIndex(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    metric: Metric,
-    catalogue: Catalogue,
+pub(crate) struct Inner {
+    pub(crate) catalogue: Catalogue,
     /// Ended before the lock is given up: the order of the fields is that of their ends.
     _compaction: Compaction,
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
     _lock: File,
 }
 
@@ -78,15 +81,16 @@ impl EmbeddedIndex {
     /// When another process has it open, when the database is damaged or missing, when it holds
     /// the vectors of another embedder, or when the machine's memory cannot hold it.
     pub fn open(options: Options) -> Result<Self, IndexError> {
-        let Options { folder, schema, embedder, dimensions, metric, memory, flush } = options;
+        let Options { folder, schema, embedder, dimensions, former, metric, memory, flush } =
+            options;
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let lock = lock(&folder)?;
         let segments = folder.join(DERIVED);
         let (catalogue, mut writer) = Catalogue::open(&folder.join(DATABASE), &segments)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&segments)?;
-        let coder = Coder::new(dimensions);
-        let space = Space { embedder, dimensions, coder };
-        claim_vectors(&writer.0, &space, metric, catalogue.path())?;
+        let wanted = Space::new(&embedder, dimensions, metric);
+        let former = former.map(|(embedder, dimensions)| wanted.of(&embedder, dimensions));
+        let space = claim_vectors(&writer.0, wanted, former, catalogue.path())?;
         follow::schema(&mut writer.0, &schema)?;
 
         let labels = LabelTable::default();
@@ -98,7 +102,7 @@ impl EmbeddedIndex {
         let state =
             Arc::new(State::new(schema, labels, analyst, segments, flush, writer, snapshot));
         let compaction = Compaction::start(Arc::clone(&state))?;
-        Ok(Self(Arc::new(Inner { metric, catalogue, _compaction: compaction, state, _lock: lock })))
+        Ok(Self(Arc::new(Inner { catalogue, _compaction: compaction, state, _lock: lock })))
     }
 
     /// [`Index::search`] on the calling thread.
@@ -118,8 +122,9 @@ impl EmbeddedIndex {
         query: &Query,
         within: &Bailiwick,
     ) -> Result<Vec<(ChunkId, f32)>, IndexError> {
-        let query = self.0.prepared(query, within)?;
+        self.0.check_bailiwick(within)?;
         let snapshot = self.0.state.snapshot.load();
+        let query = prepared(query, &snapshot.space)?;
         let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
         let named = ranked
             .into_iter()
@@ -128,7 +133,7 @@ impl EmbeddedIndex {
     }
 
     /// Runs blocking work away from the threads that serve requests.
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, IndexError> {
@@ -153,26 +158,30 @@ fn lock(folder: &Path) -> Result<File, IndexError> {
     }
 }
 
-/// An index holds the vectors of one embedder, for one metric: nobody searches a mixture.
+/// An index holds the vectors of one embedder, for one metric: nobody searches a mixture. Says
+/// whose they are, the wanted one's or the former one's.
 fn claim_vectors(
     connection: &Connection,
-    space: &Space,
-    metric: Metric,
+    wanted: Space,
+    former: Option<Space>,
     path: &Path,
-) -> Result<(), IndexError> {
-    let products = if metric == Metric::Cosine { "" } else { ", inner products" };
-    let wanted = format!("{} ({} dimensions{products})", space.embedder, space.dimensions);
-    match catalogue::meta(connection, "embedder")? {
-        Some(stored) if stored != wanted => Err(IndexError::Unusable {
-            path: path.display().to_string(),
-            problem: format!(
-                "its vectors were made by `{stored}`, and the configuration says `{wanted}`; \
-                 set `[embedding]` back, or ingest into another data_dir"
-            ),
-        }),
-        Some(_) => Ok(()),
-        None => Ok(catalogue::set_meta(connection, "embedder", &wanted)?),
+) -> Result<Space, IndexError> {
+    let Some(stored) = catalogue::meta(connection, EMBEDDER)? else {
+        catalogue::set_meta(connection, EMBEDDER, &wanted.to_string())?;
+        return Ok(wanted);
+    };
+    if stored == wanted.to_string() {
+        generation::give_up(connection)?;
+        return Ok(wanted);
     }
+    former.filter(|former| stored == former.to_string()).ok_or_else(|| IndexError::Unusable {
+        path: path.display().to_string(),
+        problem: format!(
+            "its vectors were made by `{stored}`, and the configuration says `{wanted}`; to have \
+             them made anew, write under `[embedding.former]` what `[embedding]` said before, or \
+             else set it back"
+        ),
+    })
 }
 
 impl Inner {
@@ -180,44 +189,16 @@ impl Inner {
         if within.is_of(&self.state.labels) { Ok(()) } else { Err(IndexError::ForeignBailiwick) }
     }
 
-    /// The query as this index compares it.
-    fn prepared(&self, query: &Query, within: &Bailiwick) -> Result<Query, IndexError> {
-        self.check_bailiwick(within)?;
-        let mut query = query.clone();
-        if query.mode != Mode::Lexical || !query.vector.is_empty() {
-            query.vector = self.vector(&query.vector)?;
-        }
-        Ok(query)
-    }
-
-    /// A vector as this index keeps it.
-    fn vector(&self, vector: &[f32]) -> Result<Vec<f32>, IndexError> {
-        let expected = self.state.snapshot.load().space.dimensions;
-        if vector.len() != expected {
-            return Err(IndexError::Dimensions { expected, found: vector.len() });
-        }
-        let greatest = f16::MAX.to_f32();
-        if !vector.iter().all(|number| number.abs() <= greatest) {
-            return Err(IndexError::NotFinite);
-        }
-        let length = match self.metric {
-            Metric::Cosine => vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt(),
-            Metric::InnerProduct => 1.0,
-        };
-        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-        Ok(vector.iter().map(|x| (f64::from(*x) * scale) as f32).collect())
-    }
-
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
-        let query = self.prepared(query, within)?;
+        self.check_bailiwick(within)?;
         for _ in 1..ATTEMPTS {
             let snapshot = self.state.snapshot.load();
-            let (hits, lost) = self.attempt(&snapshot, &query, within)?;
+            let (hits, lost) = self.attempt(&snapshot, query, within)?;
             if !lost || self.state.snapshot.load().revision == snapshot.revision {
                 return Ok(hits);
             }
         }
-        Ok(self.attempt(&self.state.snapshot.load(), &query, within)?.0)
+        Ok(self.attempt(&self.state.snapshot.load(), query, within)?.0)
     }
 
     /// Searches one state; says whether a hit was lost to a later write.
@@ -227,7 +208,8 @@ impl Inner {
         query: &Query,
         within: &Bailiwick,
     ) -> Result<(Hits, bool), IndexError> {
-        let ranked = rank(snapshot, query, within, &self.state.analyst);
+        let query = prepared(query, &snapshot.space)?;
+        let ranked = rank(snapshot, &query, within, &self.state.analyst);
         let hits = self.catalogue.read(|connection| {
             let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
             found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
@@ -235,6 +217,15 @@ impl Inner {
         let lost = hits.len() < ranked.len();
         Ok((Hits { hits, revision: snapshot.revision }, lost))
     }
+}
+
+/// The query as vectors of this space are compared with it.
+fn prepared(query: &Query, space: &Space) -> Result<Query, IndexError> {
+    let mut query = query.clone();
+    if query.mode != Mode::Lexical || !query.vector.is_empty() {
+        query.vector = space.accept(&query.space, &query.vector)?;
+    }
+    Ok(query)
 }
 
 /// The best of what is visible of a snapshot.
@@ -300,6 +291,10 @@ impl Index for EmbeddedIndex {
         self.0.state.snapshot.load().revision
     }
 
+    fn space(&self) -> Arc<str> {
+        Arc::clone(&self.0.state.snapshot.load().space.embedder)
+    }
+
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         let (query, within) = (query.clone(), within.clone());
         self.blocking(move |inner| inner.search(&query, &within)).await
@@ -349,14 +344,16 @@ impl Index for EmbeddedIndex {
 
     async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {
         self.blocking(move |inner| {
-            let chunks = documents.iter().flat_map(|document| &document.chunks).map(|chunk| {
-                let vector = inner.vector(&chunk.vector)?;
-                let vector = vector.into_iter().map(f16::from_f32).collect();
-                Ok((chunk.text.as_str(), vector))
+            let space = Arc::clone(&inner.state.snapshot.load().space);
+            let chunks = documents
+                .iter()
+                .flat_map(|document| document.chunks.iter().map(|chunk| (chunk, &*document.space)));
+            let chunks = chunks.map(|(chunk, embedder)| {
+                Ok((chunk.text.as_str(), space.stored(embedder, &chunk.vector)?))
             });
             let chunks = chunks.collect::<Result<Vec<_>, IndexError>>()?;
             let count = chunks.len();
-            let mut analysed = inner.state.analyse(chunks).into_iter();
+            let mut analysed = inner.state.analyst.analyse(chunks, &space.coder).into_iter();
             let ((), revision) = inner.state.write(|change| {
                 for document in &documents {
                     change.remove(&document.id)?;
@@ -396,9 +393,9 @@ impl Index for EmbeddedIndex {
     ) -> Result<Option<Receipt>, IndexError> {
         let id = id.clone();
         self.blocking(move |inner| {
-            let (chunks, revision) = inner.state.write(|change| {
-                change.relabel(&id, &metadata, &label, |chunks| inner.state.analyse(chunks))
-            })?;
+            let (chunks, revision) = inner
+                .state
+                .write(|change| change.relabel(&id, &metadata, &label, &inner.state.analyst))?;
             Ok(chunks.map(|chunks| Receipt { documents: 1, chunks, revision }))
         })
         .await

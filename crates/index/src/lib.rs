@@ -12,6 +12,7 @@ mod dense;
 mod diversity;
 mod embedded;
 mod follow;
+mod generation;
 mod hybrid;
 mod kernel;
 mod manifest;
@@ -20,11 +21,14 @@ mod rank;
 mod rotation;
 mod segment;
 mod snapshot;
+mod space;
 mod state;
 mod types;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("segments are read as they are stored, in little-endian order");
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable};
@@ -33,6 +37,7 @@ use thiserror::Error;
 
 pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
+pub use generation::Generation;
 pub use types::{
     ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
     NewDocument, Query, Receipt, Size,
@@ -50,6 +55,10 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     /// Counts the writes; a larger number is a later state.
     fn revision(&self) -> u64;
 
+    /// Names the embedder that made the vectors here: questions and documents must be embedded by
+    /// it. It may change while they are; then [`IndexError::OtherSpace`] says so.
+    fn space(&self) -> Arc<str>;
+
     /// The best `query.top_k` chunks inside the bailiwick, ties by chunk id.
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError>;
 
@@ -63,10 +72,10 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     /// How much is inside the bailiwick.
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError>;
 
-    /// How much there is under each label that a document has. For administrators.
+    /// How much there is under each label that a document has.
     async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError>;
 
-    /// The label of a document, if there is such a document. For administrators.
+    /// The label of a document, if there is such a document.
     async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError>;
 
     /// Stores all of `documents` or none, replacing those with the same id. They are durable and
@@ -100,6 +109,14 @@ pub enum IndexError {
         path: String,
         /// What is wrong and what to do.
         problem: String,
+    },
+    /// A vector of another embedder was given: embed by the one that [`Index::space`] names.
+    #[error("a vector was made by `{found}`, and this index holds vectors of `{expected}`")]
+    OtherSpace {
+        /// What the index holds.
+        expected: String,
+        /// What was given.
+        found: String,
     },
     /// A vector of the wrong length was given.
     #[error("a vector has {found} dimensions; this index holds vectors of {expected}")]

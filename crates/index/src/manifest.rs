@@ -11,7 +11,8 @@ use rusqlite::{Connection, Transaction, params};
 use crate::IndexError;
 use crate::catalogue;
 use crate::segment::{self, FileError, Stored};
-use crate::snapshot::{Part, Snapshot, Space};
+use crate::snapshot::{Part, Snapshot};
+use crate::space::Space;
 
 /// The last chunk that is in a segment's file, or was when it was made. Later rows are in memory.
 const FLUSHED: &str = "flushed";
@@ -126,12 +127,16 @@ fn mapped(
 ) -> Result<Result<Vec<Part>, Unmapped>, IndexError> {
     let mut statement = connection.prepare("SELECT file, checksum FROM segments ORDER BY file")?;
     let files = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let labels: u32 = connection.query_row("SELECT count(*) FROM labels", [], |row| row.get(0))?;
     let mut parts = Vec::new();
     for stored in files {
         let (file, checksum) = stored?;
         let stored = Stored { path: path(folder, file), checksum };
         match segment::map(&stored, dimensions) {
-            Ok(segment) => parts.push(Part::new(segment, Some(file))),
+            Ok(segment) if segment.is_plausible(labels) => {
+                parts.push(Part::new(segment, Some(file)));
+            }
+            Ok(_) => return Ok(Err((stored.path, FileError::Damaged))),
             Err(error) => return Ok(Err((stored.path, error))),
         }
     }

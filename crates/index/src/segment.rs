@@ -196,6 +196,16 @@ impl Segment {
             .map(|(run, end)| (LabelId::from_u32(run.label), run.start..end, run.words))
     }
 
+    /// Whether that can be true in an index of so many labels. Snapshots rely on it before every
+    /// byte is checked.
+    pub(crate) fn is_plausible(&self, labels: u32) -> bool {
+        self.runs().all(|(label, run, words)| {
+            let most = u64::from(run.end.saturating_sub(run.start)) * u64::from(u16::MAX);
+            let is_within = run.start < run.end && run.end as usize <= self.len();
+            label.as_u32() < labels && is_within && words <= most
+        })
+    }
+
     /// The places of one label's chunks.
     fn run(&self, label: LabelId) -> Option<Range<u32>> {
         let runs: &[Run] = self.section(Section::Runs);

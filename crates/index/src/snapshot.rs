@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bailiwick_policy::{Bailiwick, LabelId};
 
-use crate::code::Coder;
 use crate::rank::ChunkRef;
 use crate::segment::Segment;
+use crate::space::Space;
 use crate::types::Size;
 
 /// Places whose chunks were removed, or moved to another label, after their segment was made.
@@ -95,15 +95,6 @@ pub(crate) struct Totals {
     pub(crate) words: u64,
 }
 
-/// Whose vectors an index holds.
-#[derive(Debug)]
-pub(crate) struct Space {
-    /// Names the embedder that made them.
-    pub(crate) embedder: String,
-    pub(crate) dimensions: usize,
-    pub(crate) coder: Coder,
-}
-
 /// One state of the index. It never changes; a write makes the next one.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
@@ -173,6 +164,11 @@ impl Snapshot {
         of_labels.filter(|of_label| of_label.chunks > 0).fold(Size::default(), |size, of_label| {
             Size { labels: size.labels + 1, chunks: size.chunks + of_label.chunks }
         })
+    }
+
+    /// How many chunks there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
     }
 
     /// How many chunks a label has.

@@ -8,15 +8,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bailiwick_policy::{LabelTable, Schema};
 use half::f16;
-use rusqlite::Connection;
 
 use crate::analyst::Analyst;
-use crate::catalogue::{self, Writer};
+use crate::catalogue::{self, EMBEDDER, Writer};
 use crate::change::{Change, Committed};
 use crate::compaction::{self, Made};
-use crate::segment::Analysed;
 use crate::snapshot::{Part, Snapshot};
-use crate::{IndexError, follow, manifest};
+use crate::space::Space;
+use crate::{IndexError, follow, generation, manifest};
 
 /// Writers wait when so many times the chunks of a flush wait for a file.
 const BACKLOG: usize = 8;
@@ -42,6 +41,10 @@ pub(crate) struct State {
 /// What only one thread at a time may touch.
 struct Writing {
     catalogue: Writer,
+    /// The space of the next generation of vectors, if one is being made.
+    next_space: Option<Arc<Space>>,
+    /// Segments are being merged.
+    merging: bool,
     /// Segments in memory are being moved to a file, and must not be merged meanwhile.
     flushing: bool,
     failed: bool,
@@ -64,7 +67,14 @@ impl State {
         catalogue: Writer,
         snapshot: Snapshot,
     ) -> Self {
-        let writing = Writing { catalogue, flushing: false, failed: false, stopping: false };
+        let writing = Writing {
+            catalogue,
+            next_space: None,
+            merging: false,
+            flushing: false,
+            failed: false,
+            stopping: false,
+        };
         Self {
             schema,
             labels,
@@ -75,11 +85,6 @@ impl State {
             writing: Mutex::new(writing),
             changed: Condvar::new(),
         }
-    }
-
-    /// What is derived of chunks that are to be stored.
-    pub(crate) fn analyse(&self, chunks: Vec<(&str, Vec<f16>)>) -> Vec<Analysed> {
-        self.analyst.analyse(chunks, &self.snapshot.load().space.coder)
     }
 
     fn lock(&self) -> MutexGuard<'_, Writing> {
@@ -106,8 +111,8 @@ impl State {
             writing = self.wait(writing, IDLE).0;
         }
         let flushing = writing.flushing;
+        let before = self.up_to_date(&mut writing)?;
         let Writer(connection) = &mut writing.catalogue;
-        let before = self.up_to_date(connection)?;
         let mut change = Change::begin(connection, &self.schema, before)?;
         let done = work(&mut change)?;
         let Committed { labels, mut snapshot } = change.commit()?;
@@ -123,17 +128,74 @@ impl State {
         Ok((done, revision))
     }
 
-    /// The state that the catalogue has now: what searches see, unless a commit was reported as
-    /// failed and was none the less made. Then labels and chunks are read anew.
-    fn up_to_date(&self, connection: &mut Connection) -> Result<Snapshot, IndexError> {
+    /// The state that the catalogue has now: what searches see, unless the vectors were replaced, or
+    /// a commit was reported as failed and was none the less made. Then all is read anew.
+    fn up_to_date(&self, writing: &mut Writing) -> Result<Snapshot, IndexError> {
+        let Writing { catalogue: Writer(connection), next_space, .. } = writing;
         let snapshot = self.snapshot.load();
         if snapshot.revision == catalogue::revision(connection)? {
             return Ok(Snapshot::clone(&snapshot));
         }
         catalogue::load_labels(connection, &self.schema, &self.labels)?;
-        let space = Arc::clone(&snapshot.space);
-        let filed = manifest::open(connection, &self.segments, space)?;
+        let stored = catalogue::meta(connection, EMBEDDER)?.unwrap_or_default();
+        let mut spaces = std::iter::once(&snapshot.space).chain(&*next_space);
+        let space = spaces.find(|space| space.to_string() == stored);
+        let space = space.ok_or_else(|| IndexError::Damaged(format!("vectors of `{stored}`")))?;
+        let filed = manifest::open(connection, &self.segments, Arc::clone(space))?;
         follow::chunks(connection, &self.segments, self.flush, &self.analyst, filed)
+    }
+
+    /// Begins to make vectors of another space, or goes on with it, and counts those that are there;
+    /// none when the index is in that space.
+    pub(crate) fn begin(
+        &self,
+        embedder: &str,
+        dimensions: usize,
+    ) -> Result<Option<(Arc<Space>, u64)>, IndexError> {
+        let mut writing = self.lock();
+        let now = self.up_to_date(&mut writing)?;
+        let next = Arc::new(now.space.of(embedder, dimensions));
+        let is_there = next.to_string() == now.space.to_string();
+        self.snapshot.store(Arc::new(now));
+        if is_there {
+            return Ok(None);
+        }
+        let done = generation::begin(&mut writing.catalogue.0, &next)?;
+        writing.next_space = Some(Arc::clone(&next));
+        Ok(Some((next, done)))
+    }
+
+    /// Stores vectors of the next generation.
+    pub(crate) fn store_next(
+        &self,
+        space: &Arc<Space>,
+        chunks: &[i64],
+        vectors: &[Vec<f16>],
+    ) -> Result<(), IndexError> {
+        let mut writing = self.lock();
+        writing.check_next(space)?;
+        generation::store(&mut writing.catalogue.0, chunks, vectors)
+    }
+
+    /// Replaces the vectors by those of the next generation, unless a chunk after the row `last`
+    /// has none yet. Writers wait; searches go on with what they have until all is made anew.
+    pub(crate) fn change_space(&self, space: &Arc<Space>, last: i64) -> Result<bool, IndexError> {
+        let mut writing = self.lock();
+        // A merge that is under way would write a file of the former space among the new ones.
+        while writing.merging {
+            writing = self.wait(writing, IDLE).0;
+        }
+        writing.check_next(space)?;
+        let Writer(connection) = &mut writing.catalogue;
+        if !generation::missing(connection, last, 1)?.is_empty() {
+            return Ok(false);
+        }
+        let replaced = generation::replace(connection, space);
+        // Also if the commit was reported as failed: the catalogue knows whether it was made.
+        let now = self.up_to_date(&mut writing)?;
+        self.snapshot.store(Arc::new(now));
+        self.changed.notify_all();
+        replaced.map(|()| true)
     }
 
     /// Reads every file to its end, and makes all anew if the bytes of one have changed. That takes
@@ -148,7 +210,8 @@ impl State {
         let mut writing = self.lock();
         let Writer(connection) = &mut writing.catalogue;
         manifest::clear(connection)?;
-        let filed = manifest::open(connection, &self.segments, Arc::clone(&snapshot.space))?;
+        let space = Arc::clone(&self.snapshot.load().space);
+        let filed = manifest::open(connection, &self.segments, space)?;
         let made = follow::chunks(connection, &self.segments, self.flush, &self.analyst, filed)?;
         self.snapshot.store(Arc::new(made));
         Ok(())
@@ -167,6 +230,7 @@ impl State {
                         return None;
                     }
                 };
+                writing.merging = true;
                 writing.flushing = parts.iter().any(|part| part.file.is_none());
                 return Some(Merge { parts, file });
             }
@@ -190,8 +254,8 @@ impl State {
 
     fn install(&self, made: Made) -> Result<(), IndexError> {
         let mut writing = self.lock();
+        let now = self.up_to_date(&mut writing)?;
         let Writer(connection) = &mut writing.catalogue;
-        let now = self.up_to_date(connection)?;
         let (next, unused) = made.install(connection, &self.segments, &now)?;
         self.snapshot.store(Arc::new(next));
         manifest::delete(&unused);
@@ -200,12 +264,20 @@ impl State {
 
     fn finish(&self, failed: bool) {
         let mut writing = self.lock();
+        writing.merging = false;
         writing.flushing = false;
         writing.failed = failed;
         self.changed.notify_all();
         if failed && !writing.stopping {
             drop(self.wait(writing, AFTER_FAILURE));
         }
+    }
+}
+
+impl Writing {
+    /// Refuses vectors of a generation that was given up for another one.
+    fn check_next(&self, space: &Arc<Space>) -> Result<(), IndexError> {
+        self.next_space.as_ref().map_or(Ok(()), |next| next.check(&space.embedder))
     }
 }
 

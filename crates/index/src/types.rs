@@ -74,6 +74,8 @@ pub struct NewDocument {
     pub label: Label,
     /// SHA-256 of what the owner sent, so that an unchanged document can be skipped.
     pub content_hash: [u8; 32],
+    /// The embedder that made the vectors of its chunks.
+    pub space: Arc<str>,
     /// Its chunks, in order.
     pub chunks: Vec<NewChunk>,
 }
@@ -127,6 +129,8 @@ pub enum Fusion {
 pub struct Query {
     /// The words, for BM25.
     pub text: String,
+    /// The embedder that made `vector`.
+    pub space: Arc<str>,
     /// Their embedding; empty when `mode` is [`Mode::Lexical`].
     pub vector: Vec<f32>,
     /// The most hits wanted.
@@ -145,9 +149,16 @@ pub struct Query {
 
 impl Query {
     /// A query with equal weights and everything else as it is by default.
-    pub fn new(text: impl Into<String>, vector: Vec<f32>, top_k: usize, mode: Mode) -> Self {
+    pub fn new(
+        text: impl Into<String>,
+        space: impl Into<Arc<str>>,
+        vector: Vec<f32>,
+        top_k: usize,
+        mode: Mode,
+    ) -> Self {
         Self {
             text: text.into(),
+            space: space.into(),
             vector,
             top_k,
             mode,

@@ -12,6 +12,8 @@
 mod corpus;
 #[path = "index/people.rs"]
 mod people;
+#[path = "index/spaces.rs"]
+mod spaces;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,6 +73,44 @@ async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
         let reopened = open(folder.path());
         compare(&people, &reopened, &acknowledged, point).await;
         fail::remove(point);
+    }
+    scenario.teardown();
+}
+
+/// What fails while the vectors are replaced by those of another embedder leaves an index of one
+/// or of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_embedder_that_fails_leaves_one_space_or_the_other() {
+    let scenario = fail::FailScenario::setup();
+    let people = People::new().await;
+    // The last one comes when the catalogue has changed already, and what is derived has not.
+    for point in ["generation-before-commit", "generation-after-commit", "segment-before-sync"] {
+        for restart in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut index = open(folder.path());
+            index.upsert(spaces::library()).await.unwrap();
+            let mut failures = 0;
+            while let Some(mut generation) = spaces::begin(&index).await {
+                while generation.done() < generation.total() {
+                    assert!(spaces::step(&mut generation, 10).await.unwrap());
+                }
+                fail::cfg(point, if failures == 0 { "return" } else { "off" }).unwrap();
+                let changed = generation.next(10).await;
+                fail::remove(point);
+                spaces::compare(&people, &index, &spaces::library()).await;
+                drop(generation);
+                if changed.is_err() {
+                    failures += 1;
+                    if restart {
+                        drop(index);
+                        index = spaces::open(folder.path());
+                        spaces::compare(&people, &index, &spaces::library()).await;
+                    }
+                }
+            }
+            assert_eq!((&*index.space(), failures), (spaces::OTHER, 1), "{point} {restart}");
+            spaces::compare(&people, &index, &spaces::library()).await;
+        }
     }
     scenario.teardown();
 }

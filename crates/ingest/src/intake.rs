@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bailiwick_index::{DocumentId, Index, IndexError, NewChunk, NewDocument, Receipt};
-use bailiwick_models::{Embedder, ModelError};
+use bailiwick_models::{Embedders, ModelError};
 use bailiwick_policy::{Label, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 const MAX_METADATA_DEPTH: usize = 16;
 
 /// How many passages are embedded at a time.
-const EMBEDDED_TOGETHER: usize = 256;
+pub(crate) const EMBEDDED_TOGETHER: usize = 256;
 
 /// Who brings the documents, as a verified token says.
 #[derive(Clone, Debug)]
@@ -96,17 +96,18 @@ fn told(refusals: &[Refusal]) -> String {
 #[derive(Clone)]
 pub struct Intake {
     schema: Arc<Schema>,
-    embedder: Arc<dyn Embedder>,
+    embedders: Embedders,
     index: Arc<dyn Index>,
 }
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Intake").field("embedder", &self.embedder).finish_non_exhaustive()
+        f.debug_struct("Intake").field("embedders", &self.embedders).finish_non_exhaustive()
     }
 }
 
 /// A document that may be stored.
+#[derive(Clone)]
 struct Accepted {
     id: DocumentId,
     text: String,
@@ -116,9 +117,10 @@ struct Accepted {
 }
 
 impl Intake {
-    /// Documents are labelled by this schema, embedded by this model and stored in this index.
-    pub fn new(schema: Arc<Schema>, embedder: Arc<dyn Embedder>, index: Arc<dyn Index>) -> Self {
-        Self { schema, embedder, index }
+    /// Documents are labelled by this schema, embedded by the model whose vectors the index holds,
+    /// and stored in this index.
+    pub fn new(schema: Arc<Schema>, embedders: Embedders, index: Arc<dyn Index>) -> Self {
+        Self { schema, embedders, index }
     }
 
     /// Stores all of these documents or none. Those that the index already holds just so are not
@@ -148,8 +150,7 @@ impl Intake {
             return Ok(Receipt { revision: self.index.revision(), ..Receipt::default() });
         }
         let quarantined = fresh.iter().filter(|document| document.label.is_quarantine()).count();
-        let documents = self.embed(fresh).await?;
-        let receipt = self.index.upsert(documents).await?;
+        let receipt = self.embed_and_store(fresh).await?;
         if quarantined > 0 {
             tracing::warn!(quarantined, ingested_by = %stamp.ingested_by, "documents without a label are quarantined");
         }
@@ -267,7 +268,6 @@ impl Intake {
             text,
             &serde_json::json!(lasting).to_string(),
             &self.schema.describe(label).to_string(),
-            self.embedder.id(),
             split::VERSION,
         ];
         let mut hash = Context::new(&SHA256);
@@ -279,6 +279,17 @@ impl Intake {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(hash.finish().as_ref());
         bytes
+    }
+
+    async fn embed_and_store(&self, fresh: Vec<Accepted>) -> Result<Receipt, IntakeError> {
+        let again = self.embedders.former().map(|_| fresh.clone());
+        match (self.index.upsert(self.embed(fresh).await?).await, again) {
+            // The index changed its embedder meanwhile, which it does once.
+            (Err(IndexError::OtherSpace { .. }), Some(fresh)) => {
+                Ok(self.index.upsert(self.embed(fresh).await?).await?)
+            }
+            (stored, _) => Ok(stored?),
+        }
     }
 
     async fn embed(&self, documents: Vec<Accepted>) -> Result<Vec<NewDocument>, IntakeError> {
@@ -295,19 +306,22 @@ impl Intake {
             places.push((passages.len(), document));
             texts.extend(passages);
         }
+        let embedder = self.embedders.of(&self.index.space());
         let mut vectors = Vec::with_capacity(texts.len());
         for together in texts.chunks(EMBEDDED_TOGETHER) {
-            vectors.extend(self.embedder.embed(together).await?);
+            vectors.extend(embedder.embed(together).await?);
         }
         if vectors.len() != texts.len() {
             return Err(IntakeError::Internal("the model did not embed every passage"));
         }
         let mut chunks =
             texts.into_iter().zip(vectors).map(|(text, vector)| NewChunk { text, vector });
+        let space: Arc<str> = embedder.id().into();
         let documents = places.into_iter().map(|(passages, document)| {
+            let space = Arc::clone(&space);
             let Accepted { id, text, metadata, label, content_hash } = document;
             let chunks = chunks.by_ref().take(passages).collect();
-            NewDocument { id, text, metadata, label, content_hash, chunks }
+            NewDocument { id, text, metadata, label, content_hash, space, chunks }
         });
         Ok(documents.collect())
     }

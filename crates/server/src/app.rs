@@ -8,7 +8,7 @@ use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
 use bailiwick_index::Index;
 use bailiwick_ingest::Intake;
-use bailiwick_models::{Embedder, Reranker};
+use bailiwick_models::{Embedders, Reranker};
 use bailiwick_policy::{ClaimPath, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ pub struct Parts {
     /// Bailiwick → hits.
     pub index: Arc<dyn Index>,
     /// Question → vector.
-    pub embedder: Arc<dyn Embedder>,
+    pub embedders: Embedders,
     /// Hits → better order; none where the search has the last word.
     pub reranker: Option<Reranker>,
     /// Hits → answer.
@@ -74,7 +74,7 @@ pub struct Settings {
     pub provider_origins: Vec<String>,
     /// The web app is served from here and not as it was embedded, while somebody works on it.
     pub web_folder: Option<PathBuf>,
-    /// The claim that makes an administrator, and its value.
+    /// What makes an administrator; without it there are none.
     pub admin: Option<(ClaimPath, String)>,
     /// What a request may ask for.
     pub limits: Limits,

@@ -2,8 +2,8 @@
 
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Fusion, Hits, IndexError, Mode, Query, Size};
-use bailiwick_models::Reranker;
-use bailiwick_policy::{Label, Narrowing};
+use bailiwick_models::{Embedder, Reranker};
+use bailiwick_policy::{Bailiwick, Label, Narrowing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -142,19 +142,11 @@ pub(crate) async fn find(
             .map_err(|error| Problem::bad_request(error.to_string()))?;
         bailiwick = bailiwick.narrow(&narrowing, app.index.labels());
     }
-    let vector = embed(app, &question).await?;
     // Who asks for one ranking by name gets that one, also while the reranker is away.
     let reranker = app.reranker.as_ref().filter(|_| question.mode == Mode::Hybrid);
     let candidates = reranker.map_or(0, Reranker::candidates);
     let top_k = question.top_k.max(candidates);
-    let query = Query {
-        dense_weight: app.embedder.dense_weight(),
-        fusion: question.fusion,
-        exact: question.exact,
-        diversity: question.diversity,
-        ..Query::new(question.query.clone(), vector, top_k, question.mode)
-    };
-    let mut hits = app.index.search(&query, &bailiwick).await.map_err(unavailable)?;
+    let mut hits = search(app, &question, top_k, &bailiwick).await?;
     if let Some(reranker) = reranker {
         rerank(reranker, &question, &mut hits).await?;
     }
@@ -163,11 +155,41 @@ pub(crate) async fn find(
     Ok(Found { question: question.query, hits, sources })
 }
 
-async fn embed(app: &App, question: &Question) -> Result<Vec<f32>, Problem> {
+async fn search(
+    app: &App,
+    question: &Question,
+    top_k: usize,
+    within: &Bailiwick,
+) -> Result<Hits, Problem> {
+    let query = embedded(app, question, top_k).await?;
+    let found = match app.index.search(&query, within).await {
+        // The index changed its embedder meanwhile, which it does once.
+        Err(IndexError::OtherSpace { .. }) => {
+            app.index.search(&embedded(app, question, top_k).await?, within).await
+        }
+        found => found,
+    };
+    found.map_err(unavailable)
+}
+
+/// The question as a query for the vectors that the index holds.
+async fn embedded(app: &App, question: &Question, top_k: usize) -> Result<Query, Problem> {
+    let embedder = app.embedders.of(&app.index.space());
+    let vector = embed(&**embedder, question).await?;
+    Ok(Query {
+        dense_weight: embedder.dense_weight(),
+        fusion: question.fusion,
+        exact: question.exact,
+        diversity: question.diversity,
+        ..Query::new(question.query.clone(), embedder.id(), vector, top_k, question.mode)
+    })
+}
+
+async fn embed(embedder: &dyn Embedder, question: &Question) -> Result<Vec<f32>, Problem> {
     if question.mode == Mode::Lexical {
         return Ok(Vec::new());
     }
-    let embedded = app.embedder.embed(std::slice::from_ref(&question.query)).await;
+    let embedded = embedder.embed(std::slice::from_ref(&question.query)).await;
     match embedded.map(|mut vectors| vectors.pop()) {
         Ok(Some(vector)) => Ok(vector),
         Ok(None) => Err(Problem::internal()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use bailiwick_authority::{Audit, Vault};
 use bailiwick_identity::Verifier;
+use bailiwick_models::Embedders;
 
 use crate::assemble;
 use crate::config::Config;
@@ -23,7 +24,7 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<()> {
         File::open(file)
             .with_context(|| format!("vault.collection: cannot read {}", file.display()))?;
     }
-    bailiwick_models::embedder(&config.embedding, &config.data_dir)?;
+    Embedders::configured(&config.embedding, &config.data_dir)?;
     bailiwick_models::reranker(&config.rerank)?;
     bailiwick_answer::answerer(&config.answer)?;
     print::line(format!("{} is right", path.display()))

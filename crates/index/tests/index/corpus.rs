@@ -10,6 +10,9 @@ use bailiwick_policy::{AttributeConfig, Schema};
 use serde_json::{Map, Value, json};
 
 pub(crate) const DIMENSIONS: usize = 8;
+/// Whose vectors these are.
+pub(crate) const SPACE: &str = "test";
+
 pub(crate) fn schema() -> Arc<Schema> {
     let attributes: Vec<AttributeConfig> =
         serde_json::from_value(json!([{ "name": "team", "type": "keyword" }])).unwrap();
@@ -18,7 +21,7 @@ pub(crate) fn schema() -> Arc<Schema> {
 
 /// So few chunks in memory that any test moves some to files, and merges these.
 pub(crate) fn options(folder: &Path) -> Options {
-    Options { flush: 6, ..Options::new(folder.to_owned(), schema(), "test".into(), DIMENSIONS) }
+    Options { flush: 6, ..Options::new(folder.to_owned(), schema(), SPACE.into(), DIMENSIONS) }
 }
 
 pub(crate) fn open(folder: &Path) -> EmbeddedIndex {
@@ -55,6 +58,7 @@ pub(crate) fn document(id: &str, team: &str, passages: &[&str]) -> NewDocument {
         label: schema().label(&metadata).unwrap(),
         metadata,
         content_hash: [7; 32],
+        space: SPACE.into(),
         chunks: passages
             .iter()
             .map(|text| NewChunk { text: (*text).to_owned(), vector: vector(text) })
@@ -63,7 +67,7 @@ pub(crate) fn document(id: &str, team: &str, passages: &[&str]) -> NewDocument {
 }
 
 pub(crate) fn query(text: &str, mode: Mode, top_k: usize) -> Query {
-    Query { dense_weight: 0.4, ..Query::new(text, vector(text), top_k, mode) }
+    Query { dense_weight: 0.4, ..Query::new(text, SPACE, vector(text), top_k, mode) }
 }
 
 /// Everything about hits that their reader can see, with scores to the last bit.

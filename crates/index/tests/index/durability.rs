@@ -73,7 +73,7 @@ async fn changed_bytes_of_a_segment_are_noticed_and_mended() {
             let text = format!("pump number{n}");
             index.upsert(vec![document(&format!("d{n}"), "ours", &[&text])]).await.unwrap();
         }
-        while fs::read_dir(&segments).unwrap().count() == 0 {
+        while !fs::read_dir(&segments).unwrap().any(|file| is_segment(&file.unwrap().path())) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
@@ -95,6 +95,11 @@ async fn changed_bytes_of_a_segment_are_noticed_and_mended() {
         }
         assert_eq!(found, 1, "{damage:?}");
     }
+}
+
+/// A file that is being written has another name.
+fn is_segment(path: &std::path::Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "segment")
 }
 
 #[derive(Clone, Copy, Debug)]

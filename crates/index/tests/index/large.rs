@@ -5,7 +5,7 @@ use std::path::Path;
 use bailiwick_index::{EmbeddedIndex, Mode, NewChunk, NewDocument, Options, Query};
 use tempfile::TempDir;
 
-use crate::corpus::{document, options, vector_of};
+use crate::corpus::{SPACE, document, options, vector_of};
 
 /// What codes say something of.
 const DIMENSIONS: usize = 96;
@@ -28,5 +28,5 @@ pub(crate) fn document_of(id: &str, team: &str, text: &str) -> NewDocument {
 }
 
 pub(crate) fn query_of(text: &str) -> Query {
-    Query::new(text, vector_of(text, DIMENSIONS), 10, Mode::Dense)
+    Query::new(text, SPACE, vector_of(text, DIMENSIONS), 10, Mode::Dense)
 }

@@ -8,9 +8,11 @@
 
 mod corpus;
 mod durability;
+mod generation;
 mod large;
 mod noninterference;
 mod people;
+mod spaces;
 mod trouble;
 mod writes;
 

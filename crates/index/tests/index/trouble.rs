@@ -97,6 +97,7 @@ async fn levels_that_change_lower_no_document() {
             label: label.unwrap_or_else(|| first.label(&metadata).unwrap()),
             metadata,
             content_hash: [7; 32],
+            space: crate::corpus::SPACE.into(),
             chunks: vec![NewChunk { text: "pump".into(), vector: vector("pump") }],
         }
     };

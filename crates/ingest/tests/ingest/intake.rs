@@ -7,7 +7,7 @@ use bailiwick_index::{
     Query, Receipt, Size,
 };
 use bailiwick_ingest::{Intake, IntakeError, Refusal, SourceDocument, Stamp, Unlabelled};
-use bailiwick_models::{Embedder, ModelError};
+use bailiwick_models::{Embedder, Embedders, ModelError};
 use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -56,6 +56,10 @@ impl Index for Witness {
 
     fn revision(&self) -> u64 {
         self.index.revision()
+    }
+
+    fn space(&self) -> Arc<str> {
+        self.index.space()
     }
 
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
@@ -126,7 +130,7 @@ impl House {
         let index = EmbeddedIndex::open(options);
         let (written, upserts) = (Mutex::default(), AtomicUsize::default());
         let index = Arc::new(Witness { index: index.unwrap(), written, upserts });
-        let intake = Intake::new(schema(), notebook.clone(), index.clone());
+        let intake = Intake::new(schema(), Embedders::new(notebook.clone(), None), index.clone());
         Self { intake, index, notebook, _folder: folder }
     }
 
@@ -286,7 +290,8 @@ async fn another_reading_of_the_same_metadata_is_a_change() {
     let configured: Vec<bailiwick_policy::AttributeConfig> =
         serde_json::from_value(configured).unwrap();
     let schema = Arc::new(bailiwick_policy::Schema::new(&configured).unwrap());
-    let intake = Intake::new(schema, house.notebook.clone(), house.index.clone());
+    let intake =
+        Intake::new(schema, Embedders::new(house.notebook.clone(), None), house.index.clone());
     let known = house.written()[0].content_hash;
     // The index keeps labels of its own schema, so only the hash is compared here.
     let _ = intake.store(sent(), &stamp("2"), Unlabelled::Refuse).await;
