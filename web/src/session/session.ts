@@ -1,7 +1,7 @@
 // Who is signed in. The page owns the session and keeps it in memory; nothing of it is stored.
 
 import { signal } from '@preact/signals';
-import { ErrorResponse, InMemoryWebStorage, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts';
+import { ErrorResponse, ErrorTimeout, InMemoryWebStorage, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts';
 
 import { problem } from '../api/problem';
 import { clearWorker, controller, giveToken, listen } from './link';
@@ -113,21 +113,28 @@ async function comeBack(manager: UserManager): Promise<void> {
     await manager.signinPopupCallback();
     return;
   }
-  const user = isOurs() ? await manager.signinRedirectCallback().catch((error: unknown) => leave(error)) : leave(null);
-  if (!user) return;
-  const carried = user.state as Carried | undefined;
-  history.replaceState(null, '', carried?.returnTo ?? '/');
-  dispatchEvent(new PopStateEvent('popstate'));
-  carriedDraft.value = carried?.draft ?? '';
-  signedIn(user);
+  if (!isOurs()) {
+    // It was finished before this page was loaded anew, or never begun here.
+    show('/');
+    await signInSilently(manager);
+    return;
+  }
+  try {
+    const user = await manager.signinRedirectCallback();
+    const carried = user.state as Carried | undefined;
+    show(carried?.returnTo ?? '/');
+    carriedDraft.value = carried?.draft ?? '';
+    signedIn(user);
+  } catch (error) {
+    show('/');
+    session.value = { state: 'signed-out', why: isLoginRequired(error) ? null : sentence(error) };
+  }
 }
 
-/** A sign-in that led nowhere: what came with it leaves the address. */
-function leave(error: unknown): null {
-  history.replaceState(null, '', '/');
-  const why = error === null ? REFUSED : isLoginRequired(error) ? null : sentence(error);
-  session.value = { state: 'signed-out', why };
-  return null;
+/** Goes to a view, and takes what came from the provider out of the address. */
+function show(view: string): void {
+  history.replaceState(null, '', view);
+  dispatchEvent(new PopStateEvent('popstate'));
 }
 
 /** Whether this window began the sign-in that comes back to it; a sign-in from elsewhere is not finished. */
@@ -138,12 +145,12 @@ function isOurs(): boolean {
 
 async function signInSilently(manager: UserManager): Promise<void> {
   try {
-    const user = await manager.signinSilent();
+    const user = await manager.signinSilent({ silentRequestTimeoutInSeconds: 5 });
     if (user) signedIn(user);
     else session.value = { state: 'signed-out', why: null };
   } catch (error) {
-    if (!isLoginRequired(error)) throw error;
-    // A frame of another site may be kept from its own cookies; the whole page is not. Tried only
+    if (!isLoginRequired(error) && !(error instanceof ErrorTimeout)) throw error;
+    // A frame of another site may be kept from its own cookies, or not be shown at all; the whole page is. Tried only
     // after a reload, so that a first visit does not wander to the provider and back.
     const navigation = performance.getEntriesByType('navigation')[0] as PerformanceNavigationTiming | undefined;
     const elsewhere = new URL(manager.settings.authority).hostname !== location.hostname;
