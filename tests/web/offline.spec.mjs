@@ -49,6 +49,7 @@ test('what waits is forgotten at sign-out', async ({ person }) => {
   await question(page).press('Enter');
   await expect(lastTurn(page)).toContainText(WAITS);
   await signOut(page, { offline: true });
+  await expect(page.getByRole('alert')).toContainText('signed out here');
   await page.context().setOffline(false);
   expect(await databases(page)).not.toContain('nobody else shall see');
 });

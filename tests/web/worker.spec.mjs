@@ -45,6 +45,7 @@ test('a new version waits until the person wants it, and the page is loaded anew
     let loads = 0;
     page.on('load', () => (loads += 1));
     await prompt.click();
+    await expect.poll(() => loads).toBe(1);
     await expect(question(page)).toBeVisible();
     await page.waitForTimeout(500);
     expect(loads).toBe(1);

@@ -38,6 +38,7 @@ export const carriedDraft = signal('');
 const UNREACHABLE = 'The sign-in service cannot be reached. Check your connection and try again.';
 const REFUSED = 'The sign-in service did not sign you in. Try again, or ask an administrator.';
 const NO_SERVER = 'The server cannot be reached. Check your connection and try again.';
+const HERE_ALONE = 'You are signed out here. The sign-in service could not be told: sign out there, too, when you are back.';
 const ELSEWHERE = 'You signed out in another tab.';
 const SOMEBODY_ELSE = 'Somebody else signed in in another tab.';
 
@@ -214,7 +215,9 @@ export async function signOut(): Promise<void> {
     await manager?.revokeTokens().catch(() => undefined);
     // Without the user there is no ID token to send along, which would end up in logs.
     await manager?.removeUser();
-    await manager?.signoutRedirect();
+    // Without a network the way to the provider ends at an error page of the browser.
+    if (navigator.onLine) await manager?.signoutRedirect();
+    else session.value = { state: 'signed-out', why: HERE_ALONE };
   } catch {
     // The provider does not answer or cannot sign out; here the session is over all the same.
   }
