@@ -24,6 +24,10 @@ class Peer:
         self.made, self.place = made, place
         self.dimensions = made.rows.shape[1]
 
+    def processes(self) -> list[int]:
+        """Whose memory and time count, besides those of their children."""
+        return [os.getpid()]
+
     def close(self):
         """Ends what would keep files of the built index open."""
 
@@ -244,6 +248,9 @@ class PgVector(Peer):
         self.connection.close()
         self.postgres.cleanup()
 
+    def processes(self):
+        return [os.getpid(), self.postgres.get_pid()]
+
     def open(self):
         self.server()
 
@@ -263,7 +270,7 @@ class PgVector(Peer):
 class LlamaIndex(Peer):
     """LlamaIndex's SimpleVectorStore with a metadata filter, as its documentation shows."""
 
-    limit = 50_000
+    limit = 20_000
 
     def build(self):
         from llama_index.core.schema import TextNode
@@ -306,20 +313,20 @@ PEERS: dict[str, type[Peer]] = {
 }
 
 
-def cpu_seconds() -> float:
-    """What this process and its children have used, also the children that have ended."""
+def cpu_seconds(roots: list[int]) -> float:
+    """What these processes and their children have used, also the children that have ended."""
     ticks = 0
-    for process in (os.getpid(), *children(os.getpid())):
+    for process in family(roots):
         with contextlib.suppress(FileNotFoundError):
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(map(int, fields[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory() -> dict:
-    """Resident bytes of this process and of its children, such as a database server."""
+def memory(roots: list[int]) -> dict:
+    """Resident bytes of these processes and of their children."""
     fields = {"VmRSS": 0, "RssAnon": 0}
-    for process in (os.getpid(), *children(os.getpid())):
+    for process in family(roots):
         with contextlib.suppress(FileNotFoundError):
             for line in Path(f"/proc/{process}/status").read_text().splitlines():
                 name, _, value = line.partition(":")
@@ -328,8 +335,8 @@ def memory() -> dict:
     return {"resident": fields["VmRSS"], "anonymous": fields["RssAnon"]}
 
 
-def children(process: int):
-    for task in Path(f"/proc/{process}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield int(child)
-            yield from children(int(child))
+def family(roots: list[int]):
+    for process in roots:
+        yield process
+        for task in Path(f"/proc/{process}/task").iterdir():
+            yield from family([int(child) for child in (task / "children").read_text().split()])

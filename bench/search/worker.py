@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -31,10 +32,10 @@ def build(name: str, made: Set, place: Path):
     part = place.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    began, began_cpu = time.monotonic(), cpu_seconds()
+    began, began_cpu = time.monotonic(), cpu_seconds([os.getpid()])
     peer = PEERS[name](made, part)
     peer.build()
-    built = {"seconds": time.monotonic() - began, "cpu_seconds": cpu_seconds() - began_cpu}
+    built = {"seconds": time.monotonic() - began, "cpu_seconds": cpu_seconds(peer.processes()) - began_cpu}
     peer.close()
     built["disk"] = sum(file.stat().st_size for file in part.rglob("*") if file.is_file())
     (part / "built.json").write_text(json.dumps(built))
@@ -44,11 +45,11 @@ def build(name: str, made: Set, place: Path):
 def serve(peer: Peer):
     made = peer.made
     assert made.rows.size and made.queries.size
-    before = memory()
+    before = memory([os.getpid()])
     began = time.monotonic()
     peer.open()
     opened = time.monotonic() - began
-    grown = {name: size - before[name] for name, size in memory().items()}
+    grown = {name: size - before[name] for name, size in memory(peer.processes()).items()}
     print(json.dumps({"open_ms": 1e3 * opened, "memory": grown}), flush=True)
     permissions = {}
     for line in sys.stdin:
