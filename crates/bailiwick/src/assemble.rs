@@ -8,7 +8,7 @@ use bailiwick_identity::Verifier;
 use bailiwick_index::{EmbeddedIndex, Index, Options};
 use bailiwick_ingest::{Intake, change_embedder};
 use bailiwick_models::{Embedder, Embedders};
-use bailiwick_policy::{ClaimPath, Policy, Schema};
+use bailiwick_policy::{AdminRule, Policy, Schema};
 use bailiwick_server::{App, Parts, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -95,7 +95,7 @@ fn settings(config: &Config) -> Settings {
         suggestions: config.app.suggestions.clone(),
         provider_origins: config.app.provider_origins.clone(),
         web_folder: config.app.folder.clone(),
-        admin: admin.map(|admin| (ClaimPath::new(&admin.claim), admin.value.clone())),
+        admin: admin.map(|admin| AdminRule::new(&admin.claim, &admin.value)),
         limits: config.limits,
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Schema};
+use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Oversight, Schema};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
@@ -67,6 +67,7 @@ pub struct EmbeddedIndex(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    pub(crate) memory: Option<u64>,
     pub(crate) catalogue: Catalogue,
     /// Ended before the lock is given up: the order of the fields is that of their ends.
     _compaction: Compaction,
@@ -102,7 +103,7 @@ impl EmbeddedIndex {
         let state =
             Arc::new(State::new(schema, labels, analyst, segments, flush, writer, snapshot));
         let compaction = Compaction::start(Arc::clone(&state))?;
-        Ok(Self(Arc::new(Inner { catalogue, _compaction: compaction, state, _lock: lock })))
+        Ok(Self(Arc::new(Inner { memory, catalogue, _compaction: compaction, state, _lock: lock })))
     }
 
     /// [`Index::search`] on the calling thread.
@@ -319,7 +320,7 @@ impl Index for EmbeddedIndex {
         Ok(self.0.state.snapshot.load().size(within))
     }
 
-    async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError> {
+    async fn label_sizes(&self, _: Oversight) -> Result<Vec<LabelSize>, IndexError> {
         self.blocking(move |inner| {
             let counted = inner.catalogue.read(catalogue::documents_by_label)?;
             let snapshot = inner.state.snapshot.load();
@@ -333,7 +334,7 @@ impl Index for EmbeddedIndex {
         .await
     }
 
-    async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError> {
+    async fn label_of(&self, id: &DocumentId, _: Oversight) -> Result<Option<LabelId>, IndexError> {
         let id = id.clone();
         self.blocking(move |inner| {
             let found = inner.catalogue.read(|connection| catalogue::find(connection, &id))?;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use crate::catalogue::{self, EMBEDDER};
 use crate::embedded::Inner;
 use crate::space::Space;
-use crate::{EmbeddedIndex, IndexError, manifest};
+use crate::{EmbeddedIndex, IndexError, manifest, memory};
 
 /// The embedder of the next generation, described as [`EMBEDDER`] is.
 const NEXT_EMBEDDER: &str = "next_embedder";
@@ -53,14 +53,18 @@ impl EmbeddedIndex {
     /// they are that embedder's already. What was made of a third one's is given up.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or the machine's memory cannot hold the new vectors.
     pub async fn next_generation(
         &self,
         embedder: &str,
         dimensions: usize,
     ) -> Result<Option<Generation>, IndexError> {
         let embedder = embedder.to_owned();
-        let begun = self.blocking(move |inner| inner.state.begin(&embedder, dimensions)).await?;
+        let begin = move |inner: &Inner| {
+            memory::check_change(&inner.state.snapshot.load(), dimensions, inner.memory)?;
+            inner.state.begin(&embedder, dimensions)
+        };
+        let begun = self.blocking(begin).await?;
         let Some((space, done)) = begun else { return Ok(None) };
         Ok(Some(Generation { index: self.clone(), space, last: 0, given: Vec::new(), done }))
     }
@@ -99,7 +103,9 @@ impl Generation {
     /// was begun.
     pub async fn store(&mut self, vectors: Vec<Vec<f32>>) -> Result<(), IndexError> {
         let (space, given) = (Arc::clone(&self.space), std::mem::take(&mut self.given));
-        let Some(last) = given.iter().take(vectors.len()).last().copied() else { return Ok(()) };
+        let Some(last) = given.iter().take(vectors.len()).next_back().copied() else {
+            return Ok(());
+        };
         self.done += vectors.len() as u64;
         let step = move |inner: &Inner| {
             let vectors = vectors.iter().map(|vector| space.stored(&space.embedder, vector));

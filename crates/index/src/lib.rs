@@ -31,7 +31,7 @@ compile_error!("segments are read as they are stored, in little-endian order");
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable};
+use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Oversight};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -73,10 +73,14 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     async fn size(&self, within: &Bailiwick) -> Result<Size, IndexError>;
 
     /// How much there is under each label that a document has.
-    async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError>;
+    async fn label_sizes(&self, oversight: Oversight) -> Result<Vec<LabelSize>, IndexError>;
 
     /// The label of a document, if there is such a document.
-    async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError>;
+    async fn label_of(
+        &self,
+        id: &DocumentId,
+        oversight: Oversight,
+    ) -> Result<Option<LabelId>, IndexError>;
 
     /// Stores all of `documents` or none, replacing those with the same id. They are durable and
     /// searchable when this returns.

@@ -11,7 +11,26 @@ use crate::snapshot::Snapshot;
 /// # Errors
 /// [`IndexError::TooLarge`] when it takes more than `most` bytes, or more than there are.
 pub(crate) fn check(snapshot: &Snapshot, most: Option<u64>) -> Result<(), IndexError> {
-    let needed: u64 = snapshot.parts.iter().map(|part| part.segment.size()).sum();
+    refuse_beyond(size(snapshot), most)
+}
+
+/// [`check`] of what the index would be with vectors of so many dimensions.
+pub(crate) fn check_change(
+    snapshot: &Snapshot,
+    dimensions: usize,
+    most: Option<u64>,
+) -> Result<(), IndexError> {
+    // Each number is there in two bytes, and in a bit of the code.
+    let of_vectors = |dimensions: usize| snapshot.len() * dimensions as u64 * 17 / 8;
+    let rest = size(snapshot).saturating_sub(of_vectors(snapshot.space.dimensions));
+    refuse_beyond(rest + of_vectors(dimensions), most)
+}
+
+fn size(snapshot: &Snapshot) -> u64 {
+    snapshot.parts.iter().map(|part| part.segment.size()).sum()
+}
+
+fn refuse_beyond(needed: u64, most: Option<u64>) -> Result<(), IndexError> {
     let available = most.unwrap_or_else(installed);
     if needed <= available {
         return Ok(());

@@ -9,7 +9,7 @@ use bailiwick_identity::Verifier;
 use bailiwick_index::Index;
 use bailiwick_ingest::Intake;
 use bailiwick_models::{Embedders, Reranker};
-use bailiwick_policy::{ClaimPath, Policy};
+use bailiwick_policy::{AdminRule, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -75,7 +75,7 @@ pub struct Settings {
     /// The web app is served from here and not as it was embedded, while somebody works on it.
     pub web_folder: Option<PathBuf>,
     /// What makes an administrator; without it there are none.
-    pub admin: Option<(ClaimPath, String)>,
+    pub admin: Option<AdminRule>,
     /// What a request may ask for.
     pub limits: Limits,
 }

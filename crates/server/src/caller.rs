@@ -7,8 +7,7 @@ use axum::http::request::Parts as Request;
 use axum::http::{HeaderMap, header};
 use bailiwick_authority::{Administrator, Grant, TokenError};
 use bailiwick_identity::Claims;
-use bailiwick_policy::Bailiwick;
-use serde_json::Value;
+use bailiwick_policy::{Bailiwick, Oversight};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -21,9 +20,9 @@ pub(crate) struct Reader {
     pub(crate) bailiwick: Arc<Bailiwick>,
 }
 
-/// A person who may administer.
+/// A person who may administer, and what she may therefore see.
 #[derive(Debug)]
-pub(crate) struct Admin(pub(crate) Administrator);
+pub(crate) struct Admin(pub(crate) Administrator, pub(crate) Oversight);
 
 /// An agent whose token was verified.
 #[derive(Debug)]
@@ -52,26 +51,14 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
         let claims = claims(parts, app).await?;
         let (issuer, subject) = (claims.issuer().to_owned(), claims.subject().to_owned());
-        if app.settings.admin.is_none() {
+        let Some(rule) = &app.settings.admin else {
             return Err(Problem::forbidden("No administrators are configured here."));
-        }
-        if !is_administrator(&claims, app) {
+        };
+        let Some(oversight) = rule.oversight(&claims) else {
             tracing::info!(%issuer, %subject, "a person without the administrator's claim was refused");
             return Err(Problem::forbidden("Only an administrator may do this."));
-        }
-        Ok(Self(Administrator::Person { issuer, subject }))
-    }
-}
-
-/// Whether these claims make an administrator.
-pub(crate) fn is_administrator(claims: &Claims, app: &App) -> bool {
-    let Some((claim, value)) = &app.settings.admin else {
-        return false;
-    };
-    match claim.find(claims.as_map()) {
-        Some(Value::Array(values)) => values.iter().any(|one| one == value),
-        Some(only) => only == value,
-        None => false,
+        };
+        Ok(Self(Administrator::Person { issuer, subject }, oversight))
     }
 }
 

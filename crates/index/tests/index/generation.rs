@@ -1,6 +1,6 @@
 //! The change to the vectors of another embedder, under everything that goes on meanwhile.
 
-use bailiwick_index::{DocumentId, EmbeddedIndex, Index, IndexError, Mode, NewDocument};
+use bailiwick_index::{DocumentId, EmbeddedIndex, Index, IndexError, Mode, NewDocument, Options};
 
 use crate::corpus::{SPACE, vector_of};
 use crate::people::People;
@@ -117,6 +117,17 @@ async fn searches_and_writes_go_on_through_the_change() {
     change.await.unwrap();
     assert!(answered[0] > 0, "nothing was asked before the change");
     compare(&people, &index, &written).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_that_memory_cannot_hold_are_not_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memory: Some(100_000), ..crate::options(folder.path()) };
+    let index = EmbeddedIndex::open(options).unwrap();
+    index.upsert(library()).await.unwrap();
+    let refused = index.next_generation(OTHER, 4_096).await;
+    assert!(matches!(refused, Err(IndexError::TooLarge { .. })), "{refused:?}");
+    assert!(index.next_generation(OTHER, 512).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

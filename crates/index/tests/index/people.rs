@@ -36,7 +36,7 @@ impl People {
         Self { provider, verifier, policy: Policy::new(&rules, crate::corpus::schema()).unwrap() }
     }
 
-    async fn claims(&self, teams: &[&str]) -> Claims {
+    pub(crate) async fn claims(&self, teams: &[&str]) -> Claims {
         let claims = json!({ "teams": teams }).as_object().unwrap().clone();
         let token = self.provider.sign(claims).unwrap();
         for _ in 0..100 {

@@ -1,6 +1,7 @@
 //! What a write changes, and when.
 
 use bailiwick_index::{DocumentId, Index, IndexError, Mode, Size};
+use bailiwick_policy::AdminRule;
 
 use crate::people::People;
 use crate::{document, metadata, open, query, schema, seen};
@@ -58,6 +59,10 @@ async fn a_new_label_is_in_force_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn labels_are_counted_as_documents_come_change_and_go() {
+    let claims = People::new().await.claims(&["administrators"]).await;
+    let rule = AdminRule::new("teams", "administrators");
+    let oversight = rule.oversight(&claims).unwrap();
+    assert!(AdminRule::new("teams", "others").oversight(&claims).is_none());
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
     let documents = [("a", "ours", 3), ("b", "ours", 1), ("c", "theirs", 9)];
@@ -67,7 +72,7 @@ async fn labels_are_counted_as_documents_come_change_and_go() {
         index.upsert(vec![document(id, team, &passages)]).await.unwrap();
     }
     let counted = async || {
-        let sizes = index.label_sizes().await.unwrap();
+        let sizes = index.label_sizes(oversight).await.unwrap();
         let named = sizes.into_iter().map(|size| {
             let label = index.labels().label(size.label).unwrap();
             (schema().describe(&label)["team"].clone(), size.documents, size.chunks)
@@ -81,11 +86,11 @@ async fn labels_are_counted_as_documents_come_change_and_go() {
     let theirs = schema().label(&moved).unwrap();
     index.relabel(&id, moved, theirs.clone()).await.unwrap();
     assert_eq!(counted().await, [("ours".into(), 1, 1), ("theirs".into(), 2, 12)]);
-    assert_eq!(index.label_of(&id).await.unwrap(), index.labels().find(&theirs));
+    assert_eq!(index.label_of(&id, oversight).await.unwrap(), index.labels().find(&theirs));
 
     index.remove(&[id.clone(), DocumentId::new("b").unwrap()]).await.unwrap();
     assert_eq!(counted().await, [("theirs".into(), 1, 9)]);
-    assert_eq!(index.label_of(&id).await.unwrap(), None);
+    assert_eq!(index.label_of(&id, oversight).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use bailiwick_index::{
 };
 use bailiwick_ingest::{Intake, IntakeError, Refusal, SourceDocument, Stamp, Unlabelled};
 use bailiwick_models::{Embedder, Embedders, ModelError};
-use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable};
+use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Oversight};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -78,12 +78,16 @@ impl Index for Witness {
         self.index.size(within).await
     }
 
-    async fn label_sizes(&self) -> Result<Vec<LabelSize>, IndexError> {
-        self.index.label_sizes().await
+    async fn label_sizes(&self, oversight: Oversight) -> Result<Vec<LabelSize>, IndexError> {
+        self.index.label_sizes(oversight).await
     }
 
-    async fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError> {
-        self.index.label_of(id).await
+    async fn label_of(
+        &self,
+        id: &DocumentId,
+        oversight: Oversight,
+    ) -> Result<Option<LabelId>, IndexError> {
+        self.index.label_of(id, oversight).await
     }
 
     async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {

@@ -34,7 +34,7 @@ pub(crate) struct NewAgent {
     responses((status = 200, body = Agent), (status = 403, body = Problem)))]
 pub(crate) async fn create_agent(
     State(app): State<App>,
-    Admin(by): Admin,
+    Admin(by, _): Admin,
     Body(new): Body<NewAgent>,
 ) -> Result<Json<Agent>, Problem> {
     let auth = Authentication::from_parts(&new.auth, new.public_key.as_deref()).map_err(failed)?;
@@ -62,7 +62,7 @@ pub(crate) struct NewDelegation {
     responses((status = 200, body = Delegation), (status = 403, body = Problem)))]
 pub(crate) async fn delegate(
     State(app): State<App>,
-    Admin(by): Admin,
+    Admin(by, _): Admin,
     Segment(name): Segment,
     Body(new): Body<NewDelegation>,
 ) -> Result<Json<Delegation>, Problem> {
@@ -92,7 +92,7 @@ pub(crate) async fn delegations(
     params(("name" = String, Path)), responses((status = 200, body = Agent), (status = 403, body = Problem)))]
 pub(crate) async fn revoke_delegation(
     State(app): State<App>,
-    Admin(by): Admin,
+    Admin(by, _): Admin,
     Segment(name): Segment,
 ) -> Result<Json<Agent>, Problem> {
     app.authority.revoke_delegation(&name, &by).await.map(Json).map_err(failed)
@@ -103,7 +103,7 @@ pub(crate) async fn revoke_delegation(
     params(("name" = String, Path)), responses((status = 200, body = Agent), (status = 403, body = Problem)))]
 pub(crate) async fn revoke_agent(
     State(app): State<App>,
-    Admin(by): Admin,
+    Admin(by, _): Admin,
     Segment(name): Segment,
 ) -> Result<Json<Agent>, Problem> {
     app.authority.revoke_agent(&name, &by).await.map(Json).map_err(failed)

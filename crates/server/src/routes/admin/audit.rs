@@ -74,7 +74,7 @@ impl Wanted {
 pub(crate) async fn search(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Admin(by): Admin,
+    Admin(by, _): Admin,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Json<Page>, Problem> {
     let search = wanted.search()?;

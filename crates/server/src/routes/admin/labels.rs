@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use bailiwick_index::DocumentId;
-use bailiwick_policy::{Explanation, Label};
+use bailiwick_policy::{Explanation, Label, Oversight};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -37,9 +37,13 @@ pub(crate) struct Labels {
 
 impl Labels {
     /// Counts under the labels for which `keep` holds.
-    async fn count(app: &App, keep: impl Fn(&Label) -> bool) -> Result<Self, Problem> {
+    async fn count(
+        app: &App,
+        oversight: Oversight,
+        keep: impl Fn(&Label) -> bool,
+    ) -> Result<Self, Problem> {
         let schema = app.policy.schema();
-        let sizes = app.index.label_sizes().await.map_err(ask::unavailable)?;
+        let sizes = app.index.label_sizes(oversight).await.map_err(ask::unavailable)?;
         let labels = sizes.into_iter().filter_map(|size| {
             let label = app.index.labels().label(size.label)?;
             keep(&label).then(|| LabelExtent {
@@ -61,10 +65,10 @@ impl Labels {
 pub(crate) async fn labels(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Admin(by): Admin,
+    Admin(by, oversight): Admin,
 ) -> Result<Json<Labels>, Problem> {
     record(&app, by, request, "labels".to_owned()).await?;
-    Labels::count(&app, |_| true).await.map(Json)
+    Labels::count(&app, oversight, |_| true).await.map(Json)
 }
 
 /// Claims that nobody vouches for, and perhaps a document.
@@ -98,22 +102,22 @@ pub(crate) struct View {
 pub(crate) async fn view_as(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Admin(by): Admin,
+    Admin(by, oversight): Admin,
     Body(supposed): Body<Supposed>,
 ) -> Result<Json<View>, Problem> {
     let about = supposed.document_id.as_deref().map(|id| format!(" document={id:?}"));
     record(&app, by, request, format!("view-as{}", about.unwrap_or_default())).await?;
-    let label = supposed.label(&app).await?;
+    let label = supposed.label(&app, oversight).await?;
     let explain = |label: &Label| app.policy.explain(&supposed.claims, label);
     Ok(Json(View {
-        opened: Labels::count(&app, |label| explain(label).allowed).await?,
+        opened: Labels::count(&app, oversight, |label| explain(label).allowed).await?,
         explanation: label.as_ref().map(explain),
     }))
 }
 
 impl Supposed {
     /// The label of the document that is named or described, if one is.
-    async fn label(&self, app: &App) -> Result<Option<Label>, Problem> {
+    async fn label(&self, app: &App, oversight: Oversight) -> Result<Option<Label>, Problem> {
         match (&self.document, &self.document_id) {
             (Some(_), Some(_)) => {
                 Err(Problem::bad_request("document_id: give it, or document, but not both"))
@@ -126,7 +130,7 @@ impl Supposed {
             (None, Some(id)) => {
                 let id = DocumentId::new(id)
                     .map_err(|error| Problem::bad_request(format!("document_id: {error}")))?;
-                let number = app.index.label_of(&id).await.map_err(ask::unavailable)?;
+                let number = app.index.label_of(&id, oversight).await.map_err(ask::unavailable)?;
                 let number = number.ok_or_else(|| {
                     Problem::with_status(404, format!("No document is called {:?}.", id.as_str()))
                 })?;
