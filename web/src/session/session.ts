@@ -103,7 +103,6 @@ async function configured(): Promise<UserManager> {
     stateStore: new WebStorageStateStore({ store: sessionStorage }),
     automaticSilentRenew: false,
     monitorSession: false,
-    maxSilentRenewTimeoutRetries: 3,
     requestTimeoutInSeconds: 10,
   });
 }
