@@ -52,7 +52,7 @@ impl<'a> Change<'a> {
         }
         catalogue::set_next_row(&transaction, next_row)?;
         catalogue::set_meta(&transaction, "revision", &next.revision.to_string())?;
-        fail::fail_point!("write-before-commit", |_| Err(crate::failpoint()));
+        failpoint!("write-before-commit");
         transaction.commit()?;
         Ok(Committed { labels, snapshot: next })
     }

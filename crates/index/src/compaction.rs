@@ -94,7 +94,7 @@ pub(crate) fn make(
         return Ok(Made { former, part, stored: None });
     }
     let stored = segment::store(&sources(&former), dimensions, path, stop)?;
-    fail::fail_point!("segment-before-map", |_| Err(crate::failpoint()));
+    failpoint!("segment-before-map");
     let segment = segment::map(&stored, dimensions).map_err(io::Error::other)?;
     Ok(Made { former, part: Part::new(segment, Some(file)), stored: Some(stored) })
 }
@@ -135,7 +135,7 @@ impl Made {
         };
         let transaction = connection.transaction()?;
         manifest::install(&transaction, &merged)?;
-        fail::fail_point!("manifest-before-commit", |_| Err(crate::failpoint()));
+        failpoint!("manifest-before-commit");
         transaction.commit()?;
         let unused = merged.former.iter().map(|file| manifest::path(folder, *file)).collect();
         let mut next = now.clone();

@@ -192,8 +192,8 @@ pub(crate) fn replace(connection: &mut Connection, space: &Space) -> Result<(), 
     manifest::clear(&transaction)?;
     let revision = catalogue::revision(&transaction)? + 1;
     catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
-    fail::fail_point!("generation-before-commit", |_| Err(crate::failpoint()));
+    failpoint!("generation-before-commit");
     transaction.commit()?;
-    fail::fail_point!("generation-after-commit", |_| Err(crate::failpoint()));
+    failpoint!("generation-after-commit");
     Ok(())
 }

@@ -1,5 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+/// A place at which a test may have the work fail as a disk would. Nothing but in tests.
+macro_rules! failpoint {
+    ($name:literal) => {
+        fail::fail_point!($name, |_| Err(std::io::Error::other("failpoint").into()))
+    };
+}
+
 mod analysis;
 mod analyst;
 mod backup;
@@ -159,9 +166,4 @@ pub enum IndexError {
     /// A search or a write was interrupted by a fault of its own.
     #[error("the index's worker stopped: {0}")]
     Stopped(String),
-}
-
-/// What a test's failpoint gives.
-fn failpoint() -> IndexError {
-    IndexError::Io(std::io::Error::other("failpoint"))
 }

@@ -61,9 +61,9 @@ pub(crate) fn store(
     let footer = Footer { layout, checksum: u64::from(checksum), magic: MAGIC };
     out.write_all(bytes_of(&footer))?;
     let file = out.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    fail::fail_point!("segment-before-sync", |_| Err(io::Error::other("failpoint")));
+    failpoint!("segment-before-sync");
     file.sync_all()?;
-    fail::fail_point!("segment-before-rename", |_| Err(io::Error::other("failpoint")));
+    failpoint!("segment-before-rename");
     fs::rename(&unfinished, path)?;
     if let Some(folder) = path.parent() {
         File::open(folder)?.sync_all()?;
