@@ -46,7 +46,7 @@ $(WEB): $(WEB_TOOLS) $(WEB_SOURCES)
 
 $(WEB_TOOLS): web/package-lock.json
 	@echo "Installing what the web app is built with"
-	@cd web && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd web && npm ci --loglevel=error --no-audit --no-fund --ignore-scripts
 
 tools:
 	@command -v $(CARGO) >/dev/null || { echo "Rust 1.90 or newer is needed: https://rustup.rs"; exit 2; }
