@@ -226,8 +226,12 @@ impl State {
                 let file = match manifest::next_file(&writing.catalogue.0) {
                     Ok(file) => file,
                     Err(error) => {
-                        tracing::error!(%error, "segments cannot be merged");
-                        return None;
+                        tracing::error!(%error, "segments cannot be merged yet");
+                        // Writers must not wait for what does not come.
+                        writing.failed = true;
+                        self.changed.notify_all();
+                        writing = self.wait(writing, AFTER_FAILURE).0;
+                        continue;
                     }
                 };
                 writing.merging = true;
