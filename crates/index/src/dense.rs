@@ -1,25 +1,31 @@
 //! The nearest of the permitted chunks.
 //!
 //! Few chunks are compared whole. Of many, a code of one bit a dimension bounds every score from
-//! above, and only what may be among the best is compared whole. What may be is decided from the
-//! permitted chunks' bounds alone, whatever their order, so that the result is a function of
-//! nothing else.
+//! above; of those that may be among the best by it, a code of four bits does; and only what may be
+//! among them still is compared whole. What may be is decided from the permitted chunks' bounds
+//! alone, whatever their order, so that the result is a function of nothing else.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use half::f16;
 
-use crate::code::{Coder, ROWS};
+use crate::code::{BlockWord, CodedQuery, Coder, Factors, FineQuery, ROWS};
 use crate::kernel;
 use crate::rank::{Best, Greatest, Ranked};
+use crate::segment::Segment;
 use crate::snapshot::{Part, Place, Visible};
 
 /// Up to so many permitted chunks, reading codes first would not be faster.
 const FEW: u64 = 512;
 /// How many of the highest bounds are compared whole to learn how good the best are at least.
 const PROBES: usize = 100;
-/// Chunks that are bounded at a time: their bounds stay in the nearest cache.
-const PIECE: usize = 1024;
+/// Bounds that are looked at together: they stay in the nearest cache.
+const STRETCH: u32 = 1024;
+/// So many ranges ahead are fetched from memory.
+const AHEAD: usize = 4;
+/// Chunks of a range that are fetched.
+const FETCHED: u32 = 16;
 
 /// How thoroughly is looked for the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +56,14 @@ pub(crate) fn nearest<'a>(
         compare_all(visible, vector, &mut best);
     } else {
         SCAN.with_borrow_mut(|scan| {
-            scan.bound_all(visible, vector, coder);
+            let (coarse, fine) = coder.query(vector);
+            scan.bound_all(visible, &coarse);
             let highest = scan.highest(visible, probes);
-            scan.compare(visible, vector, highest, &mut best);
+            scan.compare(visible, vector, highest, None, &mut best);
             let floor = best.floor();
             if care == Care::Bounded && floor < highest {
                 best = Best::new(most);
-                scan.compare(visible, vector, floor, &mut best);
+                scan.compare(visible, vector, floor, Some(&fine), &mut best);
             }
         });
     }
@@ -107,11 +114,13 @@ thread_local! {
     static SCAN: RefCell<Scan> = RefCell::default();
 }
 
-/// The bounds of all permitted chunks.
+/// The bounds of all permitted chunks, one after another.
 #[derive(Debug, Default)]
 struct Scan {
     bounds: Vec<f32>,
     pieces: Vec<Piece>,
+    stretches: Vec<Stretch>,
+    found: Vec<u32>,
     places: Vec<u32>,
     products: Vec<f32>,
 }
@@ -122,101 +131,197 @@ struct Piece {
     part: u32,
     /// The place of the first.
     place: u32,
-    /// Where their bounds are.
+    /// Where its bound is.
+    start: u32,
+}
+
+/// Bounds of pieces that follow one another, about [`STRETCH`] of them.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
     start: usize,
-    length: usize,
+    end: usize,
     /// None of them is greater.
     highest: f32,
 }
 
 impl Scan {
-    fn bound_all(&mut self, visible: &Visible<'_>, vector: &[f32], coder: &Coder) {
-        let query = coder.query(vector);
+    fn bound_all(&mut self, visible: &Visible<'_>, query: &CodedQuery) {
         self.pieces.clear();
-        let mut end = 0;
+        self.stretches.clear();
+        let mut stretch = Stretch { start: 0, end: 0, highest: f32::NEG_INFINITY };
         for (number, part, ranges) in visible.parts() {
-            for range in ranges {
-                // Codes come in blocks: what of the first and last is not permitted is bounded
-                // with the rest, and then left out.
-                let mut place = range.start as usize / ROWS * ROWS;
-                while place < range.end as usize {
-                    let length = PIECE.min(range.end as usize - place);
-                    if self.bounds.len() < end + length {
-                        self.bounds.resize(2 * (end + PIECE), 0.0);
+            let codes = Codes::of(&part.segment);
+            for (at, range) in ranges.iter().enumerate() {
+                if let Some(coming) = ranges.get(at + AHEAD) {
+                    codes.prefetch(coming);
+                }
+                let mut range = range.clone();
+                while !range.is_empty() {
+                    let most = range.start.next_multiple_of(ROWS as u32) + STRETCH;
+                    let piece = range.start..range.end.min(most);
+                    self.bound(number, &codes, piece.clone(), query, &mut stretch);
+                    if stretch.end - stretch.start >= STRETCH as usize {
+                        self.stretches.push(stretch);
+                        stretch.start = stretch.end;
+                        stretch.highest = f32::NEG_INFINITY;
                     }
-                    let bounds = self.bounds.get_mut(end..end + length).unwrap_or_default();
-                    let (block, words) = part.segment.block(place);
-                    let blocks = block * words..(block + length.div_ceil(ROWS)) * words;
-                    let codes = part.segment.codes().get(blocks).unwrap_or_default();
-                    let factors = part.segment.factors();
-                    let factors = factors.get(place..place + length).unwrap_or_default();
-                    let highest = kernel::upper_bounds(&query, codes, factors, bounds);
-                    let skip = (range.start as usize).saturating_sub(place);
-                    self.pieces.push(Piece {
-                        part: number,
-                        place: (place + skip) as u32,
-                        start: end + skip,
-                        length: length - skip,
-                        highest,
-                    });
-                    end += length;
-                    place += length;
+                    range.start = piece.end;
                 }
             }
         }
+        self.stretches.push(stretch);
+    }
+
+    fn bound(
+        &mut self,
+        part: u32,
+        codes: &Codes<'_>,
+        piece: Range<u32>,
+        query: &CodedQuery,
+        stretch: &mut Stretch,
+    ) {
+        // Codes come in blocks: what of the first and last is not permitted is bounded with the
+        // rest, and then struck out.
+        let (first, signs, factors) = codes.blocks(&piece);
+        let end = stretch.end + factors.len();
+        if self.bounds.len() < end {
+            self.bounds.resize(2 * end, 0.0);
+        }
+        let bounds = self.bounds.get_mut(stretch.end..end).unwrap_or_default();
+        let highest = kernel::upper_bounds(query, signs, factors, bounds);
+        let before = bounds.get_mut(..piece.start as usize - first).unwrap_or_default();
+        before.fill(f32::NEG_INFINITY);
+        let after = bounds.get_mut(piece.end as usize - first..).unwrap_or_default();
+        after.fill(f32::NEG_INFINITY);
+        self.pieces.push(Piece { part, place: first as u32, start: stretch.end as u32 });
+        stretch.end = end;
+        stretch.highest = stretch.highest.max(highest);
     }
 
     /// The bound that so many chunks reach.
     fn highest(&mut self, visible: &Visible<'_>, count: usize) -> f32 {
         let mut greatest = Greatest::new(count);
-        let mut offsets = std::mem::take(&mut self.places);
-        for piece in &self.pieces {
-            if piece.highest <= greatest.least() {
+        let mut cursor = Cursor::default();
+        let mut found = std::mem::take(&mut self.found);
+        for stretch in &self.stretches {
+            if stretch.highest <= greatest.floor() {
                 continue;
             }
-            let Some(part) = visible.part(piece.part) else { continue };
-            let bounds = self.of(piece);
-            offsets.clear();
-            kernel::survivors(bounds, greatest.least(), 0, &mut offsets);
-            for offset in &offsets {
-                if let Some(bound) = bounds.get(*offset as usize)
-                    && !part.dead.contains(piece.place + offset)
+            found.clear();
+            self.survivors(stretch, greatest.floor(), &mut found);
+            for index in &found {
+                let piece = cursor.piece_of(&self.pieces, *index);
+                let is_dead = visible
+                    .part(piece.part)
+                    .is_none_or(|part| part.dead.contains(piece.place_of(*index)));
+                if let Some(bound) = self.bounds.get(*index as usize)
+                    && !is_dead
                 {
                     greatest.offer(*bound);
                 }
             }
         }
-        self.places = offsets;
-        greatest.least()
+        self.found = found;
+        greatest.into_least()
     }
 
-    fn of(&self, piece: &Piece) -> &[f32] {
-        self.bounds.get(piece.start..piece.start + piece.length).unwrap_or_default()
+    /// Where bounds of at least `floor` are.
+    fn survivors(&self, stretch: &Stretch, floor: f32, found: &mut Vec<u32>) {
+        let bounds = self.bounds.get(stretch.start..stretch.end).unwrap_or_default();
+        kernel::survivors(bounds, floor, stretch.start as u32, found);
     }
 
-    /// Compares whole every chunk whose bound is at least `floor`.
+    /// Compares whole every chunk whose bound is at least `floor`, by its fine code too if a query
+    /// in that form is given.
     fn compare<'a>(
         &mut self,
         visible: &Visible<'a>,
         vector: &[f32],
         floor: f32,
+        fine: Option<&FineQuery>,
         best: &mut Best<'a>,
     ) {
-        let mut places = std::mem::take(&mut self.places);
-        let mut products = std::mem::take(&mut self.products);
-        let mut pieces = self.pieces.iter().filter(|piece| piece.highest >= floor).peekable();
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        for stretch in self.stretches.iter().filter(|stretch| stretch.highest >= floor) {
+            self.survivors(stretch, floor, &mut found);
+        }
+        let Self { pieces, places, products, .. } = self;
+        let mut cursor = Cursor::default();
+        let mut found_in_part = found.iter().peekable();
         for (number, part, _) in visible.parts() {
             places.clear();
-            while let Some(piece) = pieces.next_if(|piece| piece.part == number) {
-                kernel::survivors(self.of(piece), floor, piece.place, &mut places);
+            while let Some(index) = found_in_part.peek() {
+                let piece = cursor.piece_of(pieces, **index);
+                if piece.part != number {
+                    break;
+                }
+                places.push(piece.place_of(**index));
+                found_in_part.next();
             }
-            products.clear();
+            if let Some(query) = fine {
+                let (levels, factors) = (part.segment.levels(), part.segment.fine());
+                products.resize(places.len(), 0.0);
+                kernel::upper_bounds_at(query, levels, factors, places, products);
+                let mut bounds = products.iter();
+                places.retain(|_| bounds.next().is_some_and(|bound| *bound >= floor));
+            }
             products.resize(places.len(), 0.0);
-            kernel::inner_products_at(vector, part.segment.vectors(), &places, &mut products);
-            for (place, product) in places.iter().zip(&products) {
+            kernel::inner_products_at(vector, part.segment.vectors(), places, products);
+            for (place, product) in places.iter().zip(products.iter()) {
                 offer(visible, part, Place { part: number, place: *place }, *product, best);
             }
         }
-        (self.places, self.products) = (places, products);
+        self.found = found;
+    }
+}
+
+impl Piece {
+    fn place_of(&self, index: u32) -> u32 {
+        self.place + (index - self.start)
+    }
+}
+
+/// Finds the pieces of bounds that are asked for in order.
+#[derive(Debug, Default)]
+struct Cursor(usize);
+
+impl Cursor {
+    fn piece_of(&mut self, pieces: &[Piece], index: u32) -> Piece {
+        while pieces.get(self.0 + 1).is_some_and(|next| next.start <= index) {
+            self.0 += 1;
+        }
+        pieces.get(self.0).copied().unwrap_or(Piece { part: u32::MAX, place: 0, start: index })
+    }
+}
+
+/// The coarse codes of a segment.
+struct Codes<'a> {
+    signs: &'a [BlockWord],
+    factors: &'a [Factors],
+    /// Words of a block.
+    words: usize,
+}
+
+impl<'a> Codes<'a> {
+    fn of(segment: &'a Segment) -> Self {
+        Self { signs: segment.signs(), factors: segment.factors(), words: segment.groups() }
+    }
+
+    /// The blocks in which these places lie, their factors, and the first of their places.
+    fn blocks(&self, places: &Range<u32>) -> (usize, &'a [BlockWord], &'a [Factors]) {
+        let block = places.start as usize / ROWS;
+        let end = (places.end as usize).div_ceil(ROWS);
+        let signs = self.signs.get(block * self.words..end * self.words);
+        let factors = self.factors.get(block * ROWS..self.factors.len().min(end * ROWS));
+        (block * ROWS, signs.unwrap_or_default(), factors.unwrap_or_default())
+    }
+
+    /// Asks for the memory of the first chunks of a range; those that follow come by themselves.
+    fn prefetch(&self, range: &Range<u32>) {
+        let first = range.start..range.end.min(range.start + FETCHED);
+        let (_, signs, factors) = self.blocks(&first);
+        kernel::prefetch(signs);
+        kernel::prefetch(factors);
     }
 }

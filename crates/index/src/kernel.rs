@@ -9,8 +9,9 @@ use std::sync::LazyLock;
 
 use half::f16;
 
-use crate::code::{BlockWord, CodedQuery, Factors};
+use crate::code::{BlockWord, CodedQuery, Factors, FineQuery, Levels};
 
+mod fine;
 mod product;
 mod scan;
 
@@ -31,6 +32,18 @@ pub(crate) fn upper_bounds(
 /// Appends the places of the bounds that are not below `floor`, each plus `first`.
 pub(crate) fn survivors(bounds: &[f32], floor: f32, first: u32, places: &mut Vec<u32>) {
     INSTRUCTIONS.survivors(bounds, floor, first, places);
+}
+
+/// Writes to `bounds` what the inner products of the rows at these places hardly exceed. A row
+/// outside of the plane gets negative infinity.
+pub(crate) fn upper_bounds_at(
+    query: &FineQuery,
+    plane: &[Levels],
+    factors: &[Factors],
+    places: &[u32],
+    bounds: &mut [f32],
+) {
+    INSTRUCTIONS.upper_bounds_at(query, plane, factors, places, bounds);
 }
 
 /// Writes to `products` the inner product of each row with the query; the rows follow each other.
@@ -55,6 +68,11 @@ pub(crate) fn inner_products_at(
     products: &mut [f32],
 ) {
     INSTRUCTIONS.inner_products_at(query, plane, places, products);
+}
+
+/// Asks for the memory of these, without waiting for it.
+pub(crate) fn prefetch<T: bytemuck::NoUninit>(items: &[T]) {
+    product::prefetch(items);
 }
 
 /// The instructions that a machine has.
@@ -94,10 +112,11 @@ impl Instructions {
     }
 }
 
-/// Compiles the loops with these instructions. `$differences` compares a block with a query, `$widen`
-/// turns 16 half-precision numbers into single ones.
+/// Compiles the loops with these instructions. `$differences` compares a block with a query, `$keep`
+/// finds the bounds that reach a floor, `$product` multiplies levels with a query, and `$widen` turns
+/// 16 half-precision numbers into single ones.
 macro_rules! compile {
-    ($name:ident, $(#[$features:meta],)? $differences:path, $widen:path) => {
+    ($name:ident, $(#[$features:meta],)? $differences:path, $keep:path, $product:path, $widen:path) => {
         mod $name {
             use super::*;
 
@@ -115,7 +134,22 @@ macro_rules! compile {
 
             $(#[$features])?
             pub(super) fn survivors(bounds: &[f32], floor: f32, first: u32, places: &mut Vec<u32>) {
-                scan::survivors(bounds, floor, first, places);
+                scan::survivors(bounds, floor, first, places, |run, floor, place| {
+                    $keep(run, floor, place)
+                });
+            }
+
+            $(#[$features])?
+            pub(super) fn upper_bounds_at(
+                query: &FineQuery,
+                plane: &[Levels],
+                factors: &[Factors],
+                places: &[u32],
+                bounds: &mut [f32],
+            ) {
+                fine::upper_bounds_at(query, plane, factors, places, bounds, |query, row| {
+                    $product(query, row)
+                });
             }
 
             $(#[$features])?
@@ -136,14 +170,23 @@ macro_rules! compile {
     };
 }
 
-compile!(baseline, scan::differences, product::widen);
+compile!(baseline, scan::differences, scan::keep, fine::product, product::widen);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, #[target_feature(enable = "avx2,popcnt,f16c")], scan::differences, product::widen_f16c);
+compile!(
+    avx2,
+    #[target_feature(enable = "avx2,popcnt,f16c")],
+    scan::differences,
+    scan::keep,
+    fine::product_avx2,
+    product::widen_f16c
+);
 #[cfg(target_arch = "x86_64")]
 compile!(
     avx512,
     #[target_feature(enable = "avx2,popcnt,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")],
     scan::differences_avx512,
+    scan::keep_avx512,
+    fine::product_avx2,
     product::widen_avx512
 );
 
@@ -174,6 +217,10 @@ dispatch! {
         query: &CodedQuery, blocks: &[BlockWord], factors: &[Factors], bounds: &mut [f32]
     ) -> f32;
     survivors(bounds: &[f32], floor: f32, first: u32, places: &mut Vec<u32>);
+    upper_bounds_at(
+        query: &FineQuery, plane: &[Levels], factors: &[Factors], places: &[u32],
+        bounds: &mut [f32]
+    );
     inner_products(query: &[f32], rows: &[f16], products: &mut [f32]);
     inner_products_at(query: &[f32], plane: &[f16], places: &[u32], products: &mut [f32]);
 }

@@ -59,47 +59,50 @@ impl Eq for Ranked<'_> {}
 #[derive(Debug)]
 pub(crate) struct Greatest {
     most: usize,
-    heap: BinaryHeap<Reverse<Number>>,
-}
-
-/// A number with a total order.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Number(f32);
-
-impl Eq for Number {}
-
-impl Ord for Number {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Number {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
+    /// The greatest so far, and after them those that came since they were last told apart.
+    numbers: Vec<f32>,
+    least: f32,
 }
 
 impl Greatest {
+    /// So many times as many numbers as are wanted are kept, because telling them apart takes as
+    /// long for many as for few, for each of them.
+    const SLACK: usize = 4;
+
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, heap: BinaryHeap::with_capacity(most.min(1024) + 1) }
+        Self { most, numbers: Vec::new(), least: f32::NEG_INFINITY }
     }
 
-    /// The least of them, or less than any number while there are too few.
+    /// Numbers that are not greater make no difference any more.
     #[inline]
-    pub(crate) fn least(&self) -> f32 {
-        let full = self.heap.len() >= self.most;
-        self.heap.peek().filter(|_| full).map_or(f32::NEG_INFINITY, |least| least.0.0)
+    pub(crate) fn floor(&self) -> f32 {
+        self.least
     }
 
+    #[inline]
     pub(crate) fn offer(&mut self, number: f32) {
-        if self.heap.len() < self.most {
-            self.heap.push(Reverse(Number(number)));
-        } else if let Some(mut least) = self.heap.peek_mut()
-            && number > least.0.0
-        {
-            *least = Reverse(Number(number));
+        if number > self.least {
+            self.numbers.push(number);
+            if self.numbers.len() >= Self::SLACK * self.most {
+                self.tell_apart();
+            }
         }
+    }
+
+    fn tell_apart(&mut self) {
+        if self.most == 0 || self.numbers.len() < self.most {
+            return;
+        }
+        let (_, least, _) =
+            self.numbers.select_nth_unstable_by(self.most - 1, |left, right| right.total_cmp(left));
+        self.least = *least;
+        self.numbers.truncate(self.most);
+    }
+
+    /// The least of them, or less than any number if there are too few.
+    pub(crate) fn into_least(mut self) -> f32 {
+        self.tell_apart();
+        self.least
     }
 }
 

@@ -8,8 +8,10 @@
 //! ids        name and number              ┐
 //! names      document ids                 ┘ what ties are decided by
 //! lengths    words                        one for each chunk
-//! codes      blocks of eight chunks       one bit a dimension
-//! factors    what turns a code into a bound
+//! signs      coarse codes, by blocks of eight chunks
+//! factors    what turns a coarse code into a bound
+//! levels     fine codes
+//! fine       what turns a fine code into a bound
 //! vectors    f16                          one for each chunk
 //! postings   for each word: places of the chunks that hold it, and how often
 //! terms      where each word's text and postings are, by the word
@@ -31,8 +33,9 @@ use bailiwick_policy::{Bailiwick, LabelId};
 use bytemuck::{Pod, Zeroable};
 use half::f16;
 
-use crate::code::{BlockWord, Factors, ROWS};
+use crate::code::{BlockWord, Factors, Levels};
 use crate::rank::ChunkRef;
+use crate::rotation::WORD;
 
 pub(crate) use file::{FileError, Stored, map, store};
 pub(crate) use fresh::{Analysed, Fresh, FreshRow};
@@ -82,15 +85,17 @@ enum Section {
     Ids,
     Names,
     Lengths,
-    Codes,
+    Signs,
     Factors,
+    Levels,
+    Fine,
     Vectors,
     Postings,
     Terms,
     Texts,
 }
 
-const SECTIONS: usize = 11;
+const SECTIONS: usize = 13;
 
 /// Where the sections are, in bytes, and how many chunks they hold.
 #[repr(C)]
@@ -164,12 +169,20 @@ impl Segment {
         self.section(Section::Lengths)
     }
 
-    pub(crate) fn codes(&self) -> &[BlockWord] {
-        self.section(Section::Codes)
+    pub(crate) fn signs(&self) -> &[BlockWord] {
+        self.section(Section::Signs)
     }
 
     pub(crate) fn factors(&self) -> &[Factors] {
         self.section(Section::Factors)
+    }
+
+    pub(crate) fn levels(&self) -> &[Levels] {
+        self.section(Section::Levels)
+    }
+
+    pub(crate) fn fine(&self) -> &[Factors] {
+        self.section(Section::Fine)
     }
 
     /// The vectors of all chunks, one after another.
@@ -182,9 +195,9 @@ impl Segment {
         self.vectors().get(start..start + self.dimensions()).unwrap_or_default()
     }
 
-    /// How many blocks of codes lie before that of `place`, and how many words a block has.
-    pub(crate) fn block(&self, place: usize) -> (usize, usize) {
-        (place / ROWS, self.dimensions().div_ceil(64))
+    /// How many times 64 dimensions a code has.
+    pub(crate) fn groups(&self) -> usize {
+        self.dimensions().div_ceil(WORD)
     }
 
     /// Each label that it holds, the places of its chunks, and how many words they have.
@@ -219,11 +232,16 @@ impl Segment {
         let mut ranges = Vec::new();
         let runs: &[Run] = self.section(Section::Runs);
         // Whichever is shorter is walked, so that many labels cost little to one who sees few.
-        if within.label_count() < runs.len() / 8 {
-            within
-                .iter()
-                .filter_map(|label| self.run(label))
-                .for_each(|run| join(&mut ranges, run));
+        if within.label_count() < runs.len() / 4 {
+            let mut at = 0;
+            for label in within.iter() {
+                at = gallop(runs, at, label);
+                let Some(run) = runs.get(at) else { break };
+                if run.label == label.as_u32() {
+                    let end = runs.get(at + 1).map_or(self.len() as u32, |next| next.start);
+                    join(&mut ranges, run.start..end);
+                }
+            }
         } else {
             let permitted = self.runs().filter(|(label, ..)| within.contains(*label));
             permitted.for_each(|(_, run, _)| join(&mut ranges, run));
@@ -297,6 +315,20 @@ impl Segment {
     fn terms(&self) -> usize {
         self.section::<TermEntry>(Section::Terms).len()
     }
+}
+
+/// The first run at or after `from` whose label is not below `label`, in steps that double, because
+/// it is rarely far.
+fn gallop(runs: &[Run], from: usize, label: LabelId) -> usize {
+    let is_below = |run: &Run| run.label < label.as_u32();
+    let mut step = 1;
+    let mut low = from;
+    while runs.get(low + step).is_some_and(is_below) {
+        low += step;
+        step *= 2;
+    }
+    let rest = runs.get(low..runs.len().min(low + step + 1)).unwrap_or_default();
+    low + rest.partition_point(is_below)
 }
 
 fn join(ranges: &mut Vec<Range<u32>>, next: Range<u32>) {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::upper_bounds;
+use crate::kernel::{upper_bounds, upper_bounds_at};
 
 /// Numbers that are spread as in a normal distribution, and are the same in every run.
 struct Numbers(u64);
@@ -26,39 +26,69 @@ fn product(left: &[f32], right: &[f32]) -> f64 {
     left.iter().zip(right).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
 }
 
-fn bound(coder: &Coder, vector: &[f32], query: &CodedQuery) -> f32 {
-    let mut code = vec![0; coder.words()];
-    let mut blocks = vec![[0; ROWS]; coder.words()];
-    let factors = coder.encode(vector, &mut code);
-    store(&mut blocks, 0, &code);
-    let mut bounds = [f32::NAN];
-    upper_bounds(query, &blocks, &[factors], &mut bounds);
-    bounds[0]
+/// By the coarse and by the fine code.
+fn bounds(coder: &Coder, vector: &[f32], query: &(CodedQuery, FineQuery)) -> [f32; 2] {
+    let code = coder.encode(vector);
+    let mut blocks = vec![[0; ROWS]; code.signs.len()];
+    store(&mut blocks, 0, &code.signs);
+    let (mut coarse, mut fine) = ([f32::NAN], [f32::NAN]);
+    upper_bounds(&query.0, &blocks, &[code.factors], &mut coarse);
+    upper_bounds_at(&query.1, &code.levels, &[code.fine], &[0], &mut fine);
+    [coarse[0], fine[0]]
+}
+
+fn within(coder: &Coder, query: &[f32], deviations: f32) -> (CodedQuery, FineQuery) {
+    let rotated = coder.rotation.rotate(query);
+    (coarse_query(&rotated, deviations), fine_query(&rotated, deviations))
 }
 
 #[test]
 fn products_exceed_their_bounds_as_rarely_as_a_normal_distribution_says() {
     for (dimensions, likeness) in [(64, 0.0), (100, 0.3), (256, 0.0), (384, 0.7), (960, 0.3)] {
         let (coder, mut numbers) = (Coder::new(dimensions), Numbers(1));
-        let (mut beyond_one, mut beyond_three, mut all) = (0.0, 0.0, 0.0);
+        let (mut beyond_one, mut beyond_three, mut all) = ([0.0; 2], [0.0; 2], 0.0);
         for _ in 0..40 {
             let query = numbers.vector(dimensions);
-            let (one, three) = (coder.query_within(&query, 1.0), coder.query_within(&query, 3.0));
+            let (one, three) = (within(&coder, &query, 1.0), within(&coder, &query, 3.0));
             for _ in 0..100 {
                 let vector: Vec<f32> =
                     query.iter().map(|number| likeness * number + numbers.next()).collect();
                 let product = product(&vector, &query);
-                beyond_one += f64::from(u8::from(product > bound(&coder, &vector, &one).into()));
-                beyond_three +=
-                    f64::from(u8::from(product > bound(&coder, &vector, &three).into()));
+                let is_beyond = |bound: f32| f64::from(u8::from(product > bound.into()));
+                let (one, three) = (bounds(&coder, &vector, &one), bounds(&coder, &vector, &three));
+                for code in 0..2 {
+                    beyond_one[code] += is_beyond(one[code]);
+                    beyond_three[code] += is_beyond(three[code]);
+                }
                 all += 1.0;
             }
         }
         // Of a normal distribution 15.9 % and 0.13 % lie beyond one and three deviations.
-        assert!(beyond_one / all < 0.18, "{dimensions}: {beyond_one} of {all}");
-        assert!(beyond_three / all < 0.004, "{dimensions}: {beyond_three} of {all}");
-        // Where the vectors are unlike, the bound is no higher than it need be.
-        assert!(likeness > 0.0 || beyond_one / all > 0.14, "{dimensions}: {beyond_one} of {all}");
+        for (one, three) in beyond_one.into_iter().zip(beyond_three) {
+            assert!(one / all < 0.18, "{dimensions}: {one} of {all}");
+            assert!(three / all < 0.004, "{dimensions}: {three} of {all}");
+            // Where the vectors are unlike, the bound is no higher than it need be.
+            assert!(likeness > 0.0 || one / all > 0.14, "{dimensions}: {one} of {all}");
+        }
+    }
+}
+
+#[test]
+fn a_fine_bound_lies_a_seventh_as_far_above_the_product() {
+    let mut numbers = Numbers(3);
+    for dimensions in [64, 256, 384, 1536] {
+        let (coder, query) = (Coder::new(dimensions), numbers.vector(dimensions));
+        let query = within(&coder, &query, 3.0);
+        let mut above = [0.0; 2];
+        for _ in 0..100 {
+            let vector = numbers.vector(dimensions);
+            let code = coder.encode(&vector);
+            for (above, factors) in above.iter_mut().zip([code.factors, code.fine]) {
+                *above += f64::from(query.0.rounded.upper_bound(0, factors));
+            }
+        }
+        let ratio = above[0] / above[1];
+        assert!((5.0..9.0).contains(&ratio), "{ratio} of {dimensions}");
     }
 }
 
@@ -72,10 +102,11 @@ fn rows_and_queries_of_any_size_have_a_bound_that_holds() {
         for (row, query) in sizes.iter().flat_map(|row| sizes.map(|query| (row, query))) {
             let row: Vec<f32> = direction.iter().map(|number| number * row).collect();
             let query: Vec<f32> = direction.iter().map(|number| number * query).collect();
-            let bound = bound(&coder, &row, &coder.query(&query));
             let product = product(&row, &query);
-            assert!(f64::from(bound) >= product, "{bound} {product} of {dimensions}");
-            assert!(f64::from(bound) <= 4.0 * product, "{bound} {product} of {dimensions}");
+            for bound in bounds(&coder, &row, &coder.query(&query)) {
+                assert!(f64::from(bound) >= product, "{bound} {product} of {dimensions}");
+                assert!(f64::from(bound) <= 4.0 * product, "{bound} {product} of {dimensions}");
+            }
         }
     }
 }
@@ -90,6 +121,7 @@ proptest! {
         })
     ) {
         let coder = Coder::new(vector.len());
-        prop_assert!(bound(&coder, &vector, &coder.query(&query)).is_finite());
+        let bounds = bounds(&coder, &vector, &coder.query(&query));
+        prop_assert!(bounds.iter().all(|bound| bound.is_finite()), "{:?}", bounds);
     }
 }

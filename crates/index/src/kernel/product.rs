@@ -12,8 +12,8 @@ const LANES: usize = 32;
 const GROUP: usize = 16;
 /// So many rows ahead are fetched from memory, which answers after about the time of two.
 const AHEAD: usize = 4;
-/// Numbers of a line of the cache.
-const LINE: usize = 32;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 
 #[inline(always)]
 pub(super) fn of_rows(
@@ -126,18 +126,18 @@ pub(super) fn widen_avx512(halves: &[f16; GROUP]) -> [f32; GROUP] {
     bytemuck::cast(_mm512_cvtph_ps(bytemuck::cast::<_, __m256i>(*halves)))
 }
 
-/// Asks for the row's memory, without waiting for it.
+/// Asks for the memory of these, without waiting for it.
 #[cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "a hint, for which there is no safe function")
 )]
 #[inline(always)]
-fn prefetch(row: &[f16]) {
+pub(super) fn prefetch<T: bytemuck::NoUninit>(items: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in row.chunks(LINE) {
-        // SAFETY: Any address may be hinted at, and this one is of a number that is there.
+    for line in bytemuck::cast_slice::<T, u8>(items).chunks(LINE) {
+        // SAFETY: Any address may be hinted at, and this one is of a byte that is there.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
+    let _ = items;
 }

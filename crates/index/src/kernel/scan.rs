@@ -2,7 +2,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    _mm512_add_epi64, _mm512_cvtepi64_epi32, _mm512_popcnt_epi64, _mm512_set1_epi64,
+    _CMP_GE_OQ, _mm512_add_epi64, _mm512_cmp_ps_mask, _mm512_cvtepi64_epi32,
+    _mm512_maskz_compress_epi32, _mm512_popcnt_epi64, _mm512_set1_epi64, _mm512_set1_ps,
     _mm512_setzero_si512, _mm512_slli_epi64, _mm512_xor_si512,
 };
 
@@ -11,7 +12,7 @@ use crate::code::{BlockWord, CodedQuery, Factors, PLANES, ROWS};
 /// Of all bits of a word of a query.
 const WEIGHTS: i32 = 64 * 15;
 /// Bounds that are compared at once.
-const RUN: usize = 32;
+const RUN: usize = 16;
 
 #[inline(always)]
 pub(super) fn upper_bounds(
@@ -56,11 +57,8 @@ fn greater(left: f32, right: f32) -> f32 {
 fn of_block(query: &CodedQuery, against: [i32; ROWS], factors: &[Factors; ROWS]) -> [f32; ROWS] {
     let all = WEIGHTS.wrapping_mul(query.words.len() as i32);
     std::array::from_fn(|row| {
-        let factors = factors[row];
-        let sum = all.wrapping_sub(against[row].wrapping_mul(2)) as f32;
-        let own = factors.error * query.length;
-        let rounding = factors.scale * query.residual;
-        factors.scale * (query.unit * sum) + (own * own + rounding * rounding).sqrt()
+        let sum = all.wrapping_sub(against[row].wrapping_mul(2));
+        query.rounded.upper_bound(sum, factors[row])
     })
 }
 
@@ -103,16 +101,45 @@ pub(super) fn differences_avx512(words: &[[u64; PLANES]], block: &[BlockWord]) -
 }
 
 #[inline(always)]
-pub(super) fn survivors(bounds: &[f32], floor: f32, first: u32, places: &mut Vec<u32>) {
+pub(super) fn survivors(
+    bounds: &[f32],
+    floor: f32,
+    first: u32,
+    places: &mut Vec<u32>,
+    keep: impl Fn(&[f32; RUN], f32, u32) -> ([u32; RUN], usize) + Copy,
+) {
+    let (runs, last) = bounds.as_chunks::<RUN>();
     let mut place = first;
-    for run in bounds.chunks(RUN) {
-        if run.iter().fold(false, |any, bound| any | (*bound >= floor)) {
-            for (bound, place) in run.iter().zip(place..) {
-                if *bound >= floor {
-                    places.push(place);
-                }
-            }
+    for run in runs {
+        let (kept, count) = keep(run, floor, place);
+        if count > 0 {
+            places.extend(kept.iter().take(count));
         }
         place = place.wrapping_add(RUN as u32);
     }
+    let last = last.iter().zip(place..).filter(|(bound, _)| **bound >= floor);
+    places.extend(last.map(|(_, place)| place));
+}
+
+/// The places of those that are not below the floor, and how many there are. Nothing is skipped,
+/// because a processor guesses badly which bounds these are.
+#[expect(clippy::indexing_slicing, reason = "as many are kept at most as there are")]
+#[inline(always)]
+pub(super) fn keep(run: &[f32; RUN], floor: f32, first: u32) -> ([u32; RUN], usize) {
+    let (mut kept, mut count) = ([0; RUN], 0);
+    for (bound, place) in run.iter().zip(first..) {
+        kept[count] = place;
+        count += usize::from(*bound >= floor);
+    }
+    (kept, count)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn keep_avx512(run: &[f32; RUN], floor: f32, first: u32) -> ([u32; RUN], usize) {
+    let which = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(bytemuck::cast(*run), _mm512_set1_ps(floor));
+    let places: [u32; RUN] = std::array::from_fn(|place| first.wrapping_add(place as u32));
+    let kept = _mm512_maskz_compress_epi32(which, bytemuck::cast(places));
+    (bytemuck::cast(kept), which.count_ones() as usize)
 }

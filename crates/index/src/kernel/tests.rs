@@ -41,8 +41,19 @@ fn plain_bound(query: &CodedQuery, code: &[u64], factors: Factors) -> f32 {
             sum += if word >> bit & 1 == 1 { level - 15 } else { 15 - level };
         }
     }
-    let (own, rounding) = (factors.error * query.length, factors.scale * query.residual);
-    factors.scale * (query.unit * sum as f32) + (own * own + rounding * rounding).sqrt()
+    query.rounded.upper_bound(sum, factors)
+}
+
+/// From each level by itself.
+fn plain_fine_bound(query: &FineQuery, levels: &[Levels], factors: Factors) -> f32 {
+    let mut sum = 0;
+    for (numbers, levels) in query.groups.iter().zip(levels) {
+        for (place, number) in numbers.iter().enumerate() {
+            let level = i32::from(levels[place % 32] >> (place / 32 * 4) & 15) * 2 - 15;
+            sum += level * i32::from(*number);
+        }
+    }
+    query.rounded.upper_bound(sum, factors)
 }
 
 proptest! {
@@ -51,21 +62,31 @@ proptest! {
     #[test]
     fn every_instruction_set_gives_the_same_bounds((rows, query) in rows()) {
         let coder = Coder::new(query.len());
-        let mut blocks = vec![[u64::MAX; ROWS]; coder.words() * rows.len().div_ceil(ROWS)];
-        let mut code = vec![0; coder.words()];
+        let (query, fine_query) = coder.query(&query);
+        let mut blocks = vec![[u64::MAX; ROWS]; query.words.len() * rows.len().div_ceil(ROWS)];
         let (mut factors, mut plain) = (Vec::new(), Vec::new());
-        let query = coder.query(&query);
+        let (mut levels, mut fine, mut plain_fine) = (Vec::new(), Vec::new(), Vec::new());
         for (row, vector) in rows.iter().enumerate() {
-            factors.push(coder.encode(vector, &mut code));
-            store(&mut blocks, row, &code);
-            plain.push(plain_bound(&query, &code, factors[row]));
+            let code = coder.encode(vector);
+            store(&mut blocks, row, &code.signs);
+            plain.push(plain_bound(&query, &code.signs, code.factors));
+            plain_fine.push(plain_fine_bound(&fine_query, &code.levels, code.fine));
+            factors.push(code.factors);
+            levels.extend(code.levels);
+            fine.push(code.fine);
         }
         let greatest = plain.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let places: Vec<u32> = (0..=rows.len() as u32).rev().collect();
+        plain_fine.push(f32::NEG_INFINITY);
+        plain_fine.reverse();
         for instructions in Instructions::available() {
             let mut bounds = vec![0.0; rows.len()];
             let found = instructions.upper_bounds(&query, &blocks, &factors, &mut bounds);
             prop_assert_eq!(&bounds, &plain, "{:?}", instructions);
             prop_assert_eq!(found, greatest, "{:?}", instructions);
+            let mut bounds = vec![0.0; places.len()];
+            instructions.upper_bounds_at(&fine_query, &levels, &fine, &places, &mut bounds);
+            prop_assert_eq!(&bounds, &plain_fine, "{:?}", instructions);
         }
     }
 

@@ -11,9 +11,10 @@ use memmap2::Mmap;
 
 use super::write::{ALIGNMENT, sections};
 use super::{Bytes, Id, Layout, Section, Segment, Source};
-use crate::code::Factors;
+use crate::code::{Factors, Levels};
+use crate::rotation::WORD;
 
-const MAGIC: [u8; 8] = *b"BWSEG\0\0\x01";
+const MAGIC: [u8; 8] = *b"BWSEG\0\0\x02";
 
 /// What the end of a file says of the rest.
 #[repr(C)]
@@ -118,12 +119,15 @@ impl Layout {
             size == self.rows.checked_mul(of_each)
         };
         let rows = u32::try_from(self.rows).is_ok() && self.dimensions <= 1 << 16;
+        let groups = self.dimensions.div_ceil(WORD as u64);
         within
             && rows
             && holds(Section::Rows, 8)
             && holds(Section::Lengths, 2)
             && holds(Section::Ids, size_of::<Id>() as u64)
             && holds(Section::Factors, size_of::<Factors>() as u64)
+            && holds(Section::Levels, groups * size_of::<Levels>() as u64)
+            && holds(Section::Fine, size_of::<Factors>() as u64)
             && holds(Section::Vectors, 2 * self.dimensions)
     }
 }

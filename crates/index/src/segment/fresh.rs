@@ -6,7 +6,7 @@ use half::f16;
 
 use super::Source;
 use crate::analysis::Words;
-use crate::code::{Coder, Factors};
+use crate::code::{Code, Coder, Factors, Levels};
 use crate::rank::ChunkRef;
 use crate::types::ChunkId;
 
@@ -14,8 +14,7 @@ use crate::types::ChunkId;
 #[derive(Clone, Debug)]
 pub(crate) struct Analysed {
     pub(crate) vector: Vec<f16>,
-    code: Vec<u64>,
-    factors: Factors,
+    code: Code,
     words: Words,
 }
 
@@ -23,9 +22,8 @@ impl Analysed {
     pub(crate) fn new(words: Words, vector: Vec<f16>, coder: &Coder) -> Self {
         // The code is of what is stored, so that a code made later is the same.
         let stored: Vec<f32> = vector.iter().copied().map(f16::to_f32).collect();
-        let mut code = vec![0; coder.words()];
-        let factors = coder.encode(&stored, &mut code);
-        Self { vector, code, factors, words }
+        let code = coder.encode(&stored);
+        Self { vector, code, words }
     }
 }
 
@@ -66,6 +64,10 @@ impl Fresh {
     fn row(&self, place: u32) -> Option<&FreshRow> {
         self.rows.get(place as usize)
     }
+
+    fn code(&self, place: u32) -> Option<&Code> {
+        self.row(place).map(|row| &row.analysed.code)
+    }
 }
 
 impl Source for Fresh {
@@ -87,12 +89,20 @@ impl Source for Fresh {
         self.row(place).map(|row| row.analysed.words.length).unwrap_or_default()
     }
 
-    fn code(&self, place: u32, word: usize) -> u64 {
-        self.row(place).and_then(|row| row.analysed.code.get(word)).copied().unwrap_or_default()
+    fn signs(&self, place: u32, word: usize) -> u64 {
+        self.code(place).and_then(|code| code.signs.get(word)).copied().unwrap_or_default()
     }
 
     fn factors(&self, place: u32) -> Factors {
-        self.row(place).map(|row| row.analysed.factors).unwrap_or_default()
+        self.code(place).map(|code| code.factors).unwrap_or_default()
+    }
+
+    fn levels(&self, place: u32) -> &[Levels] {
+        self.code(place).map(|code| code.levels.as_slice()).unwrap_or_default()
+    }
+
+    fn fine(&self, place: u32) -> Factors {
+        self.code(place).map(|code| code.fine).unwrap_or_default()
     }
 
     fn vector(&self, place: u32) -> &[f16] {

@@ -6,7 +6,7 @@ use bailiwick_policy::LabelId;
 use half::f16;
 
 use super::Segment;
-use crate::code::{Factors, ROWS};
+use crate::code::{Factors, Levels, ROWS};
 use crate::rank::ChunkRef;
 use crate::snapshot::Part;
 
@@ -18,9 +18,12 @@ pub(crate) trait Source {
     fn alive(&self, each: &mut dyn FnMut(LabelId, i64, u32));
     fn id(&self, place: u32) -> ChunkRef<'_>;
     fn length(&self, place: u32) -> u16;
-    /// One word of a chunk's code.
-    fn code(&self, place: u32, word: usize) -> u64;
+    /// One word of a chunk's coarse code.
+    fn signs(&self, place: u32, word: usize) -> u64;
     fn factors(&self, place: u32) -> Factors;
+    /// A chunk's fine code.
+    fn levels(&self, place: u32) -> &[Levels];
+    fn fine(&self, place: u32) -> Factors;
     fn vector(&self, place: u32) -> &[f16];
     /// How many distinct words there are; they are in order.
     fn terms(&self) -> usize;
@@ -53,14 +56,24 @@ impl Source for Part {
         self.segment.lengths().get(place as usize).copied().unwrap_or_default()
     }
 
-    fn code(&self, place: u32, word: usize) -> u64 {
-        let (block, words) = self.segment.block(place as usize);
-        let words = self.segment.codes().get(block * words + word);
+    fn signs(&self, place: u32, word: usize) -> u64 {
+        let block = place as usize / ROWS * self.segment.groups();
+        let words = self.segment.signs().get(block + word);
         words.and_then(|lanes| lanes.get(place as usize % ROWS)).copied().unwrap_or_default()
     }
 
     fn factors(&self, place: u32) -> Factors {
         self.segment.factors().get(place as usize).copied().unwrap_or_default()
+    }
+
+    fn levels(&self, place: u32) -> &[Levels] {
+        let groups = self.segment.groups();
+        let start = place as usize * groups;
+        self.segment.levels().get(start..start + groups).unwrap_or_default()
+    }
+
+    fn fine(&self, place: u32) -> Factors {
+        self.segment.fine().get(place as usize).copied().unwrap_or_default()
     }
 
     fn vector(&self, place: u32) -> &[f16] {

@@ -37,9 +37,11 @@ pub(super) fn sections(
     let mut writer =
         Writer { out, at: 0, layout: Layout::of(order.chunks.len(), dimensions), stop };
     writer.rows(&order, sources)?;
-    writer.codes(&order, sources)?;
+    writer.signs(&order, sources)?;
     writer.each(Section::Factors, &order, |chunk| chunk.of(sources).factors(chunk.place))?;
-    writer.vectors(&order, sources)?;
+    writer.slices(Section::Levels, &order, |chunk| chunk.of(sources).levels(chunk.place))?;
+    writer.each(Section::Fine, &order, |chunk| chunk.of(sources).fine(chunk.place))?;
+    writer.slices(Section::Vectors, &order, |chunk| chunk.of(sources).vector(chunk.place))?;
     writer.words(&order, sources)?;
     Ok(writer.layout)
 }
@@ -173,6 +175,20 @@ impl Writer<'_> {
         Ok(())
     }
 
+    fn slices<'a, T: Pod>(
+        &mut self,
+        section: Section,
+        order: &Order,
+        items: impl Fn(&Chunk) -> &'a [T],
+    ) -> io::Result<()> {
+        self.begin(section)?;
+        for chunk in &order.chunks {
+            self.put(cast_slice(items(chunk)))?;
+        }
+        self.end(section);
+        Ok(())
+    }
+
     fn rows(&mut self, order: &Order, sources: &[&dyn Source]) -> io::Result<()> {
         let mut runs: Vec<Run> = Vec::new();
         for (place, chunk) in (0..).zip(&order.chunks) {
@@ -204,28 +220,19 @@ impl Writer<'_> {
         self.each(Section::Lengths, order, |chunk| chunk.of(sources).length(chunk.place))
     }
 
-    fn codes(&mut self, order: &Order, sources: &[&dyn Source]) -> io::Result<()> {
-        self.begin(Section::Codes)?;
+    fn signs(&mut self, order: &Order, sources: &[&dyn Source]) -> io::Result<()> {
+        self.begin(Section::Signs)?;
         let words = self.layout.dimensions.div_ceil(64) as usize;
         for block in order.chunks.chunks(ROWS) {
             for word in 0..words {
                 let mut lanes = [0_u64; ROWS];
                 for (lane, chunk) in lanes.iter_mut().zip(block) {
-                    *lane = chunk.of(sources).code(chunk.place, word);
+                    *lane = chunk.of(sources).signs(chunk.place, word);
                 }
                 self.put(cast_slice(&lanes))?;
             }
         }
-        self.end(Section::Codes);
-        Ok(())
-    }
-
-    fn vectors(&mut self, order: &Order, sources: &[&dyn Source]) -> io::Result<()> {
-        self.begin(Section::Vectors)?;
-        for chunk in &order.chunks {
-            self.put(cast_slice(chunk.of(sources).vector(chunk.place)))?;
-        }
-        self.end(Section::Vectors);
+        self.end(Section::Signs);
         Ok(())
     }
 
