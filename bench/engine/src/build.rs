@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use bailiwick_index::Index as _;
+use bailiwick_policy::Ceiling;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -40,7 +41,7 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
             break;
         }
         let began = Instant::now();
-        let receipt = runtime.block_on(index.upsert(batch))?;
+        let receipt = runtime.block_on(index.upsert(batch, &Ceiling::none()))?;
         let took = began.elapsed();
         spent += took;
         slowest = slowest.max(took);

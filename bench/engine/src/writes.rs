@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use bailiwick_index::{DocumentId, Index as _, Mode, NewChunk};
+use bailiwick_policy::Ceiling;
 use serde_json::{Map, Value, json};
 
 use crate::corpus::document;
@@ -29,20 +30,25 @@ pub(crate) fn relabel(house: &House, times: usize) -> anyhow::Result<Value> {
     let id = DocumentId::new("relabelled").map_err(anyhow::Error::msg)?;
     let chunks = (0..CHUNKS).map(chunk).collect();
     let added = document(id.as_str(), &house.set.embedder, chunks, closed.clone())?;
-    house.runtime.block_on(house.index.upsert(vec![added]))?;
+    house.runtime.block_on(house.index.upsert(vec![added], &Ceiling::none()))?;
     let policy = people::policy(&house.schema, false)?;
     let within = policy.decide(house.claims.get(1).context("nobody")?, house.index.labels());
     let mut taken = Vec::new();
     for n in 0..times {
         let to = if n % 2 == 0 { &open } else { &closed };
         let began = Instant::now();
-        house.runtime.block_on(house.index.relabel(&id, Map::new(), to.clone()))?;
+        house.runtime.block_on(house.index.relabel(
+            &id,
+            Map::new(),
+            to.clone(),
+            &Ceiling::none(),
+        ))?;
         taken.push(ms(began.elapsed()));
         let hits = house.index.search_blocking(&wanted, &within)?.hits;
         let found = hits.iter().any(|hit| hit.id.document == id);
         ensure!(found == (n % 2 == 0), "a new label is not in force at the next query");
     }
-    house.runtime.block_on(house.index.remove(&[id]))?;
+    house.runtime.block_on(house.index.remove(&[id], &Ceiling::none()))?;
     Ok(json!({ "ms": taken, "chunks": CHUNKS }))
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bailiwick_identity::jws::KeySet;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use spiffe::{JwtBundle, SpiffeId, TrustDomain};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -19,6 +19,9 @@ pub const DEFAULT_DELEGATION_SECONDS: u64 = 90 * 24 * 3600;
 /// The longest audience in bytes, and the most of them.
 const MAX_AUDIENCE_BYTES: usize = 512;
 const MAX_AUDIENCES: usize = 16;
+
+/// The longest ceiling or read bounds in bytes, as JSON.
+const MAX_BOUNDS_BYTES: usize = 16 * 1024;
 
 /// How an agent proves who it is.
 ///
@@ -190,6 +193,10 @@ impl fmt::Display for DelegationId {
     }
 }
 
+/// Conditions on labels, such as `{"department": ["hr"]}`, in the language of the policy's `Bounds`.
+/// They are kept here and not read: whoever delegates checks them against the schema first.
+pub type Bounds = Map<String, Value>;
+
 /// What an administrator lets an agent do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Delegation {
@@ -203,6 +210,14 @@ pub struct Delegation {
     pub audience: Vec<String>,
     /// How long its tokens last, in seconds.
     pub ttl_seconds: u64,
+    /// The labels that it may write; none: those of any document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
+    pub ceiling: Option<Bounds>,
+    /// The labels that it may read for a person who may read them too; none: it reads for nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
+    pub read: Option<Bounds>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -230,6 +245,10 @@ pub struct DelegationRequest {
     pub ttl_seconds: Option<u64>,
     /// How long the delegation lasts, in seconds. Default: [`DEFAULT_DELEGATION_SECONDS`].
     pub lifetime_seconds: Option<u64>,
+    /// The labels that it may write. Default: those of any document.
+    pub ceiling: Option<Bounds>,
+    /// The labels that it may read for people. Default: none, it reads for nobody.
+    pub read: Option<Bounds>,
 }
 
 /// Checks the audiences of a delegation.
@@ -253,4 +272,15 @@ pub(crate) fn audience(asked: Vec<String>, own: &str) -> Result<Vec<String>, Aut
         }
     }
     Ok(kept)
+}
+
+/// Checks that bounds say something, and not too much.
+pub(crate) fn bounds(asked: Option<Bounds>) -> Result<Option<Bounds>, AuthorityError> {
+    let size = |bounds: &Bounds| json!(bounds).to_string().len();
+    match asked {
+        Some(bounds) if bounds.is_empty() || size(&bounds) > MAX_BOUNDS_BYTES => {
+            Err(AuthorityError::Bounds)
+        }
+        asked => Ok(asked),
+    }
 }

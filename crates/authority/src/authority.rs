@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use bailiwick_identity::Verifier;
+use serde_json::{Value, json};
 use spiffe::TrustDomain;
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ pub enum Administrator {
 #[derive(Clone)]
 pub struct Authority {
     inner: Arc<Inner>,
+    /// Verifies the tokens of people for whom agents act; without it they act for nobody.
+    pub(crate) people: Option<Arc<Verifier>>,
 }
 
 impl fmt::Debug for Authority {
@@ -79,7 +82,13 @@ impl Authority {
         let keys = Keys::new(key_directory)?;
         let inner = Inner { config, trust_domain, store, keys, audit };
         inner.ensure_key()?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), people: None })
+    }
+
+    /// Lets agents act for people whose tokens this verifier accepts.
+    #[must_use]
+    pub fn with_people(self, verifier: Arc<Verifier>) -> Self {
+        Self { people: Some(verifier), ..self }
     }
 
     /// The configuration that it was opened with.
@@ -270,12 +279,7 @@ impl Inner {
             delegation.id = writing.replace_delegation(agent.client_id, &delegation)?;
             let mut event = about(&agent, Kind::Delegated, by);
             event.scope = Some(delegation.permissions.joined());
-            event.detail = Some(format!(
-                "delegation {} for {} until {}",
-                delegation.id,
-                delegation.audience.join(" "),
-                delegation.expires_at
-            ));
+            event.detail = Some(told(&delegation));
             self.audit.record_blocking(event)?;
             Ok(())
         })?;
@@ -299,6 +303,8 @@ impl Inner {
             permissions: Scopes::new(&request.permissions)?,
             audience: agent::audience(request.audience, self.config.audience())?,
             ttl_seconds,
+            ceiling: agent::bounds(request.ceiling)?,
+            read: agent::bounds(request.read)?,
             created_at,
             expires_at: created_at.plus(lifetime),
             replaced_at: None,
@@ -328,6 +334,19 @@ impl Inner {
         self.audit.record_blocking(about(&agent, Kind::DelegationRevoked, by))?;
         Ok(agent)
     }
+}
+
+/// A delegation in words, for the audit trail.
+fn told(delegation: &Delegation) -> String {
+    let Delegation { id, expires_at, .. } = delegation;
+    let mut told =
+        format!("delegation {id} for {} until {expires_at}", delegation.audience.join(" "));
+    for (what, bounds) in [("writes", &delegation.ceiling), ("reads", &delegation.read)] {
+        if let Some(bounds) = bounds {
+            told += &format!(", {what} {}", json!(bounds));
+        }
+    }
+    told
 }
 
 fn known(writing: &Writing<'_>, name: &str) -> Result<Agent, AuthorityError> {

@@ -302,6 +302,7 @@ impl Inner {
             agent: &agent,
             delegation,
             subject: &agent.spiffe_id,
+            person: None,
             scopes,
             audience: delegation.audience.clone(),
             not_after: delegation.expires_at,

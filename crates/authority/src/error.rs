@@ -53,6 +53,9 @@ pub enum AuthorityError {
     /// An audience is malformed.
     #[error("1 to 16 audiences of at most 512 bytes, without spaces and \"*\"")]
     Audience,
+    /// Bounds that say nothing, or too much.
+    #[error("a ceiling and read bounds name at least one attribute, and take at most 16 KiB")]
+    Bounds,
     /// A time is out of range.
     #[error("a token lasts 1 to {longest} seconds here, at most {MAX_TOKEN_TTL_SECONDS} anywhere")]
     Ttl {

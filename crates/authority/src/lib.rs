@@ -11,13 +11,15 @@ mod delegation_token;
 mod error;
 mod keys;
 mod oauth;
+mod people;
 mod scope;
 mod store;
 mod token;
 pub mod vault;
 
 pub use agent::{
-    Agent, Authentication, DEFAULT_DELEGATION_SECONDS, Delegation, DelegationId, DelegationRequest,
+    Agent, Authentication, Bounds, DEFAULT_DELEGATION_SECONDS, Delegation, DelegationId,
+    DelegationRequest,
 };
 pub use audit::{Audit, AuditError};
 pub use authority::{Administrator, Authority};
@@ -28,6 +30,7 @@ pub use database::DatabaseError;
 pub use delegation_token::{DelegationTokenRequest, IssueError, IssuedToken};
 pub use error::AuthorityError;
 pub use oauth::{Form, OAuthError, TokenResponse};
+pub use people::ActingFor;
 pub use scope::{ScopeError, Scopes};
 pub use token::{Grant, InsufficientScope, TokenError};
 pub use vault::{CollectionConfig, Vault, VaultConfigError, VaultError};

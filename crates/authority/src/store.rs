@@ -9,12 +9,13 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use crate::agent::{Agent, Authentication, Delegation, DelegationId};
+use crate::agent::{Agent, Authentication, Bounds, Delegation, DelegationId};
 use crate::clock::Timestamp;
 use crate::database::{self, DatabaseError, Shape};
 use crate::scope::Scopes;
 
-const SHAPE: Shape = Shape(&["
+const SHAPE: Shape = Shape(&[
+    "
         CREATE TABLE agents (
             client_id    TEXT PRIMARY KEY,
             name         TEXT NOT NULL UNIQUE,
@@ -63,7 +64,24 @@ const SHAPE: Shape = Shape(&["
         CREATE INDEX revoked_tokens_by_end ON revoked_tokens (expires_at);
         CREATE INDEX exchanged_tokens_by_end ON exchanged_tokens (expires_at);
         CREATE INDEX used_assertions_by_end ON used_assertions (expires_at);
-    "]);
+    ",
+    "
+        ALTER TABLE delegations ADD COLUMN ceiling TEXT;
+        ALTER TABLE delegations ADD COLUMN read TEXT;
+        CREATE TABLE people (
+            id         TEXT PRIMARY KEY,
+            claims     TEXT NOT NULL,
+            expires_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX people_by_end ON people (expires_at);
+        CREATE TABLE orders (
+            id         INTEGER PRIMARY KEY AUTOINCREMENT,
+            client_id  TEXT NOT NULL REFERENCES agents,
+            what       TEXT NOT NULL,
+            ordered_at INTEGER NOT NULL
+        ) STRICT;
+    ",
+]);
 
 /// How long a row outlives the token that it is about, in seconds.
 /// A clock that steps back must not bring a revoked token to life.
@@ -87,6 +105,8 @@ pub(crate) struct TokenState {
     pub(crate) active: Option<Active>,
     /// The token that it was exchanged for (RFC 8693).
     pub(crate) parent: Option<String>,
+    /// How far the delegation goes that the token is of.
+    pub(crate) reach: Reach,
 }
 
 /// What of a delegation decides on a token that is used.
@@ -94,6 +114,13 @@ pub(crate) struct Active {
     pub(crate) permissions: Scopes,
     pub(crate) audience: Vec<String>,
     pub(crate) expires_at: i64,
+    pub(crate) reach: Reach,
+}
+
+/// The labels that a delegation lets an agent write and read.
+pub(crate) struct Reach {
+    pub(crate) ceiling: Option<Bounds>,
+    pub(crate) read: Option<Bounds>,
 }
 
 pub(crate) struct Store {
@@ -223,8 +250,9 @@ impl Writing<'_> {
             )?;
             c.execute(
                 "INSERT INTO delegations
-                 (client_id, permissions, audience, ttl_seconds, created_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                 (client_id, permissions, audience, ttl_seconds, created_at, expires_at, ceiling,
+                  read)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     id.to_string(),
                     json(delegation.permissions.as_slice())?,
@@ -232,6 +260,8 @@ impl Writing<'_> {
                     i64::try_from(delegation.ttl_seconds).unwrap_or(i64::MAX),
                     delegation.created_at.unix(),
                     delegation.expires_at.unix(),
+                    delegation.ceiling.as_ref().map(json).transpose()?,
+                    delegation.read.as_ref().map(json).transpose()?,
                 ],
             )?;
             Ok(DelegationId(c.last_insert_rowid()))
@@ -274,6 +304,23 @@ impl Writing<'_> {
             c.execute(
                 "INSERT INTO exchanged_tokens (jti, parent, expires_at) VALUES (?1, ?2, ?3)",
                 params![jti, parent, expires_at],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Keeps a person's claims until her token expires; the latest of one token count.
+    pub(crate) fn keep_person(
+        &self,
+        id: &str,
+        claims: &str,
+        expires_at: i64,
+    ) -> Result<(), DatabaseError> {
+        self.run(|c| {
+            c.execute("DELETE FROM people WHERE expires_at < ?1", [Timestamp::now().unix()])?;
+            c.execute(
+                "INSERT OR REPLACE INTO people (id, claims, expires_at) VALUES (?1, ?2, ?3)",
+                params![id, claims, expires_at],
             )
             .map(drop)
         })
@@ -347,7 +394,7 @@ pub(crate) enum By<'a> {
 const AGENT: &str = "
     SELECT a.name, a.client_id, a.spiffe_id, a.auth, a.keys, a.created_at, a.revoked_at,
            a.last_used_at, d.id, d.permissions, d.audience, d.ttl_seconds, d.created_at,
-           d.expires_at, d.replaced_at, d.revoked_at
+           d.expires_at, d.replaced_at, d.revoked_at, d.ceiling, d.read
     FROM agents a
     LEFT JOIN delegations d ON d.client_id = a.client_id
          AND d.replaced_at IS NULL AND d.revoked_at IS NULL";
@@ -371,7 +418,7 @@ pub(crate) fn agents(c: &Connection) -> rusqlite::Result<Vec<Agent>> {
 pub(crate) fn delegations(c: &Connection, id: Uuid) -> rusqlite::Result<Vec<Delegation>> {
     c.prepare_cached(
         "SELECT id, permissions, audience, ttl_seconds, created_at, expires_at, replaced_at,
-                revoked_at
+                revoked_at, ceiling, read
          FROM delegations WHERE client_id = ?1 ORDER BY id",
     )?
     .query_map([id.to_string()], |row| delegation_row(row, 0))?
@@ -396,7 +443,8 @@ pub(crate) fn token_state(
         "SELECT a.name, a.client_id, a.revoked_at IS NOT NULL, d.revoked_at IS NOT NULL,
                 EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?2),
                 (SELECT parent FROM exchanged_tokens WHERE jti = ?2),
-                now.permissions, now.audience, now.expires_at
+                now.permissions, now.audience, now.expires_at, now.ceiling, now.read,
+                d.ceiling, d.read
          FROM delegations d
          JOIN agents a ON a.client_id = d.client_id
          LEFT JOIN delegations now ON now.client_id = d.client_id
@@ -405,9 +453,12 @@ pub(crate) fn token_state(
     )?
     .query_row(params![delegation.0, jti], |row| {
         let active = match row.get::<_, Option<i64>>(8)? {
-            Some(expires_at) => {
-                Some(Active { permissions: parsed(row, 6)?, audience: parsed(row, 7)?, expires_at })
-            }
+            Some(expires_at) => Some(Active {
+                permissions: parsed(row, 6)?,
+                audience: parsed(row, 7)?,
+                expires_at,
+                reach: reach(row, 9)?,
+            }),
             None => None,
         };
         Ok(TokenState {
@@ -417,8 +468,27 @@ pub(crate) fn token_state(
             delegation_revoked: row.get(3)?,
             revoked: row.get(4)?,
             parent: row.get(5)?,
+            reach: reach(row, 11)?,
             active,
         })
+    })
+    .optional()
+}
+
+/// A person for whom agents act.
+pub(crate) struct Person {
+    pub(crate) claims: String,
+    pub(crate) expires_at: i64,
+    pub(crate) revoked: bool,
+}
+
+pub(crate) fn person(c: &Connection, id: &str) -> rusqlite::Result<Option<Person>> {
+    c.prepare_cached(
+        "SELECT claims, expires_at, EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?1)
+         FROM people WHERE id = ?1",
+    )?
+    .query_row([id], |row| {
+        Ok(Person { claims: row.get(0)?, expires_at: row.get(1)?, revoked: row.get(2)? })
     })
     .optional()
 }
@@ -451,7 +521,13 @@ fn delegation_row(row: &Row<'_>, from: usize) -> rusqlite::Result<Delegation> {
         expires_at: Timestamp::from_unix(row.get(from + 5)?),
         replaced_at: timestamp(row, from + 6)?,
         revoked_at: timestamp(row, from + 7)?,
+        ceiling: parsed_or_none(row, from + 8)?,
+        read: parsed_or_none(row, from + 9)?,
     })
+}
+
+fn reach(row: &Row<'_>, from: usize) -> rusqlite::Result<Reach> {
+    Ok(Reach { ceiling: parsed_or_none(row, from)?, read: parsed_or_none(row, from + 1)? })
 }
 
 fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
@@ -464,6 +540,16 @@ fn json<T: serde::Serialize + ?Sized>(value: &T) -> rusqlite::Result<String> {
 
 fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|e| unreadable(column, e))
+}
+
+fn parsed_or_none<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    match row.get::<_, Option<String>>(column)? {
+        Some(text) => serde_json::from_str(&text).map(Some).map_err(|e| unreadable(column, e)),
+        None => Ok(None),
+    }
 }
 
 fn unreadable(column: usize, e: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {

@@ -2,21 +2,22 @@
 
 use std::fmt;
 
+use bailiwick_identity::Algorithm;
 use bailiwick_identity::jws::{self, Profile};
-use bailiwick_identity::{Algorithm, Rejection};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::agent::{Agent, Delegation, DelegationId};
+use crate::agent::{Agent, Bounds, Delegation, DelegationId};
 use crate::audit::{Event, Kind, Outcome};
 use crate::authority::{Authority, Inner};
 use crate::clock::Timestamp;
 use crate::config::MAX_TOKEN_TTL_SECONDS;
 use crate::database::DatabaseError;
 use crate::error::AuthorityError;
+use crate::people;
 use crate::scope::Scopes;
 use crate::store;
 
@@ -59,18 +60,8 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn invalid(cause: &str) -> Self {
+    pub(crate) fn invalid(cause: &str) -> Self {
         Self { error: TokenError::Invalid, cause: cause.to_owned() }
-    }
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        let error = match rejection {
-            Rejection::Expired(_) => TokenError::Expired,
-            Rejection::Invalid(_) => TokenError::Invalid,
-        };
-        Self { error, cause: rejection.cause().to_owned() }
     }
 }
 
@@ -105,6 +96,7 @@ pub struct Grant {
     actor: Option<String>,
     token_id: String,
     scopes: Scopes,
+    ceilings: Vec<Bounds>,
     expires_at: Timestamp,
 }
 
@@ -137,6 +129,11 @@ impl Grant {
     /// What the token allows and what is still delegated.
     pub fn scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    /// The labels that it may write are within all of these.
+    pub fn ceilings(&self) -> &[Bounds] {
+        &self.ceilings
     }
 
     /// When the token ends.
@@ -177,8 +174,19 @@ pub(crate) struct TokenClaims {
     pub(crate) scope: String,
     /// The same as `scope`, for the AuthSec clients.
     pub(crate) permissions: Scopes,
+    /// The person, when `sub` is one: who she is takes her issuer too (RFC 9493 section 3.2.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sub_id: Option<PersonId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) act: Option<Actor>,
+}
+
+/// A person by issuer and subject.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "format", rename = "iss_sub")]
+pub(crate) struct PersonId {
+    pub(crate) iss: String,
+    pub(crate) sub: String,
 }
 
 /// Who acts for the subject, and for whom it acted before (RFC 8693 section 4.1).
@@ -193,6 +201,12 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn depth(&self) -> usize {
         1 + self.act.as_ref().map_or(0, |inner| inner.depth())
+    }
+
+    /// The SPIFFE IDs of the chain, the one that holds the token first.
+    pub(crate) fn chain(&self) -> Vec<String> {
+        let rest = self.act.as_ref().map(|inner| inner.chain()).unwrap_or_default();
+        std::iter::once(self.sub.clone()).chain(rest).collect()
     }
 }
 
@@ -218,6 +232,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) delegation: &'a Delegation,
     /// On whose behalf.
     pub(crate) subject: &'a str,
+    pub(crate) person: Option<PersonId>,
     pub(crate) scopes: Scopes,
     pub(crate) audience: Vec<String>,
     /// It ends then at the latest.
@@ -247,9 +262,13 @@ impl Minted {
         let mut event = Event::new(Kind::TokenIssued, Outcome::Ok);
         event.agent = Some(agent.name.clone());
         event.client_id = Some(self.claims.client_id.clone());
+        event.issuer = self.claims.sub_id.as_ref().map(|person| person.iss.clone());
         event.subject = Some(self.claims.sub.clone());
         event.jti = Some(self.claims.jti.clone());
         event.scope = Some(self.claims.scope.clone());
+        event.detail = self.claims.act.as_ref().map(|act| {
+            format!("token exchange: {} for {}", act.chain().join(" for "), self.claims.sub)
+        });
         event
     }
 }
@@ -269,6 +288,7 @@ impl Inner {
             client_id: draft.agent.client_id.to_string(),
             scope: draft.scopes.joined(),
             permissions: draft.scopes,
+            sub_id: draft.person,
             act: draft.act,
         };
         let token = self.keys.signer(&self.store)?.sign(&claims)?;
@@ -319,10 +339,17 @@ impl Inner {
             holder: String::new(),
             scopes: claims.permissions.clone(),
             audience: claims.aud.clone(),
+            ceilings: Vec::new(),
+            reads: Vec::new(),
+            person: None,
             claims,
         };
         let mut jti = live.claims.jti.clone();
         for hop in 0..=MAX_ACTORS {
+            if people::is_person(&jti) {
+                live.person = Some(self.kept_person(&jti)?);
+                return Ok(live);
+            }
             let delegation =
                 delegation_of(&jti).ok_or_else(|| Refusal::invalid("jti is not one of ours"))?;
             let state = self
@@ -332,6 +359,9 @@ impl Inner {
             let parent = live.narrow(state, hop)?;
             match parent {
                 Some(parent) => jti = parent,
+                None if live.claims.sub_id.is_some() => {
+                    return Err(Refusal::invalid("the person behind the token is unknown"));
+                }
                 None => return Ok(live),
             }
         }
@@ -346,6 +376,12 @@ pub(crate) struct Live {
     pub(crate) holder: String,
     pub(crate) scopes: Scopes,
     pub(crate) audience: Vec<String>,
+    /// Those of every delegation that it stands on.
+    pub(crate) ceilings: Vec<Bounds>,
+    /// The same for what is read for a person.
+    pub(crate) reads: Vec<Bounds>,
+    /// The person whom it is for, as her claims were kept; none for an agent's own.
+    pub(crate) person: Option<String>,
 }
 
 impl Live {
@@ -374,9 +410,27 @@ impl Live {
             }
             self.holder = state.agent;
         }
-        self.scopes = self.scopes.shared_with(&active.permissions);
-        self.audience.retain(|one| active.audience.contains(one));
+        // The delegation that the token is of and the agent's of today both count.
+        if self.claims.sub_id.is_some() {
+            let (Some(then), Some(now)) = (state.reach.read, active.reach.read) else {
+                return Err(Refusal::invalid("the agent may read for nobody now"));
+            };
+            add(&mut self.reads, [then, now]);
+        } else {
+            let ceilings = [state.reach.ceiling, active.reach.ceiling];
+            add(&mut self.ceilings, ceilings.into_iter().flatten());
+            self.scopes = self.scopes.shared_with(&active.permissions);
+            self.audience.retain(|one| active.audience.contains(one));
+        }
         Ok(state.parent)
+    }
+}
+
+fn add(known: &mut Vec<Bounds>, more: impl IntoIterator<Item = Bounds>) {
+    for bounds in more {
+        if !known.contains(&bounds) {
+            known.push(bounds);
+        }
     }
 }
 
@@ -392,22 +446,33 @@ impl Authority {
         request_id: Option<&str>,
     ) -> Result<Grant, TokenError> {
         let token = bearer.to_owned();
-        let refusal = match self.blocking(move |inner| inner.grant(&token)).await {
-            Ok(grant) => return Ok(grant),
-            Err(refusal) => refusal,
-        };
+        match self.blocking(move |inner| inner.grant(&token)).await {
+            Ok(grant) => Ok(grant),
+            Err(refusal) => Err(self.token_refused(refusal, request_id).await),
+        }
+    }
+
+    /// Logs and records that a token was refused, and says what its bearer may know.
+    pub(crate) async fn token_refused(
+        &self,
+        refusal: Refusal,
+        request_id: Option<&str>,
+    ) -> TokenError {
         tracing::info!(cause = %refusal.cause, "a delegation token was refused");
         let event = Event::new(Kind::TokenRefused, Outcome::Refused)
             .with_detail(refusal.cause)
             .with_request(request_id);
         self.audit().record_refusal(event).await;
-        Err(refusal.error)
+        refusal.error
     }
 }
 
 impl Inner {
     fn grant(&self, token: &str) -> Result<Grant, Refusal> {
         let live = self.live_token(token)?;
+        if live.person.is_some() {
+            return Err(Refusal::invalid("a token for a person is for what people read"));
+        }
         if !live.audience.iter().any(|one| one == self.config.audience()) {
             return Err(Refusal::invalid("the token is for another audience"));
         }
@@ -418,6 +483,7 @@ impl Inner {
             actor: live.claims.act.map(|actor| actor.sub),
             token_id: live.claims.jti,
             scopes: live.scopes,
+            ceilings: live.ceilings,
             expires_at: Timestamp::from_unix(live.claims.exp),
         })
     }

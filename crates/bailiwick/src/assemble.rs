@@ -62,6 +62,7 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let policy = Arc::new(policy(config)?);
     let verifier = Verifier::start(config.identity.clone())?;
     let (authority, audit) = authority(config)?;
+    let authority = authority.with_people(Arc::clone(&verifier));
     let vault = Vault::new(config.vault.collections.clone(), Arc::clone(&audit))?;
     let reranker = bailiwick_models::reranker(&config.rerank)?;
     let answerer = bailiwick_answer::answerer(&config.answer)?;

@@ -169,8 +169,11 @@ pub(crate) enum Agents {
         public_key: Option<PathBuf>,
     },
     /// Delegate permissions to an agent, in place of what was delegated before.
-    #[command(after_help = "Example:
-  bailiwick agents delegate reader --allow read:records,write:documents --ttl 10m --expires 90d")]
+    #[command(after_help = "Examples:
+  bailiwick agents delegate reader --allow read:records,write:documents --ttl 10m --expires 90d
+  bailiwick agents delegate reader --allow write:documents \\
+    --ceiling \"department=hr\" --ceiling \"clearance_level<=Restricted\"
+  bailiwick agents delegate assistant --read \"department=hr\"")]
     Delegate {
         /// The agent's name.
         name: String,
@@ -186,6 +189,21 @@ pub(crate) enum Agents {
         /// How long the delegation lasts, such as 90d.
         #[arg(long, value_parser = humantime::parse_duration)]
         expires: Option<Duration>,
+        /// The labels that it may write: ATTRIBUTE=VALUE, ATTRIBUTE<=VALUE or ATTRIBUTE>=VALUE. May
+        /// be repeated; all must hold, and several = of one attribute allow each of the values.
+        /// Without any, it may write, change and remove every document.
+        #[arg(long, value_name = "BOUND")]
+        ceiling: Vec<String>,
+        /// The labels that it may read for people who may read them too, written likewise. Without
+        /// any, it reads for nobody.
+        #[arg(long, value_name = "BOUND")]
+        read: Vec<String>,
+    },
+    /// Take back what is delegated to an agent, from its next request on.
+    #[command(after_help = "Example:\n  bailiwick agents undelegate reader")]
+    Undelegate {
+        /// The agent's name.
+        name: String,
     },
     /// Shut an agent out for good, from its next request on.
     #[command(after_help = "Example:\n  bailiwick agents revoke reader")]

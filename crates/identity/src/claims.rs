@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 /// What a verified access token says of a person.
 ///
-/// Only [`Verifier::verify`](crate::Verifier::verify) makes one.
+/// Only a [`Verifier`](crate::Verifier) makes one: of a token, or of what it
+/// [kept](Claims::keep) of one.
 /// A person is the pair of [`issuer`](Claims::issuer) and [`subject`](Claims::subject), never the
 /// subject alone.
 #[derive(Clone)]
@@ -50,6 +51,12 @@ impl Claims {
     /// `jti`, when the issuer gives one.
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
+    }
+
+    /// The claims as text, for [`Verifier::recall`](crate::Verifier::recall). It holds personal
+    /// data, and whoever can change it where it is kept can change what the person may read.
+    pub fn keep(&self) -> String {
+        Value::Object(Map::clone(&self.payload)).to_string()
     }
 
     /// The whole verified payload.

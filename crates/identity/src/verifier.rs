@@ -48,6 +48,28 @@ impl Verifier {
         Claims::from_verified(payload).ok_or(Rejection::invalid("a claim has the wrong type"))
     }
 
+    /// Claims that this verifier gave before and that were [kept](Claims::keep) since, by somebody
+    /// who vouches that nobody else could change them.
+    ///
+    /// # Errors
+    /// They are another issuer's, their token has expired, or they are no claims.
+    pub fn recall(&self, kept: &str) -> Result<Claims, Rejection> {
+        let claims = serde_json::from_str(kept).ok().and_then(Claims::from_verified);
+        let claims = claims.ok_or(Rejection::invalid("kept claims are damaged"))?;
+        if claims.issuer() != self.profile.issuer {
+            return Err(Rejection::invalid("kept claims are another issuer's"));
+        }
+        if claims.expires_at() <= unix_now() {
+            return Err(Rejection::expired("the token of the kept claims has expired"));
+        }
+        Ok(claims)
+    }
+
+    /// The names of this server in people's tokens.
+    pub fn audiences(&self) -> &[String] {
+        &self.profile.audiences
+    }
+
     /// Whether tokens can be verified now.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use bailiwick_identity::{IdentityConfig, Verifier};
 use bailiwick_index::{
     DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options, Query,
 };
-use bailiwick_policy::{AttributeConfig, Bailiwick, Policy, Schema};
+use bailiwick_policy::{AttributeConfig, Bailiwick, Ceiling, Policy, Schema};
 use divan::Bencher;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -71,7 +71,10 @@ fn world(teams: usize) -> World {
         for batch in 0..CHUNKS / 500 {
             let documents = (0..500).map(|n| document(&mut numbers, batch * 500 + n, &schema));
             let kept = documents.enumerate().filter(|(n, _)| n % TEAMS < teams);
-            index.upsert(kept.map(|(_, document)| document).collect()).await.unwrap();
+            index
+                .upsert(kept.map(|(_, document)| document).collect(), &Ceiling::none())
+                .await
+                .unwrap();
         }
         let all: Vec<String> = (0..TEAMS).map(|n| format!("team{n}")).collect();
         (

@@ -57,6 +57,11 @@ impl<'a> Change<'a> {
         Ok(Committed { labels, snapshot: next })
     }
 
+    /// The label of a stored document, if there is such a document.
+    pub(crate) fn label_of(&self, id: &DocumentId) -> Result<Option<LabelId>, IndexError> {
+        Ok(catalogue::find(&self.transaction, id)?.map(|former| former.label))
+    }
+
     /// Removes a document, and counts its chunks; none when there is no such document.
     pub(crate) fn remove(&mut self, id: &DocumentId) -> Result<Option<usize>, IndexError> {
         let Some(former) = catalogue::find(&self.transaction, id)? else { return Ok(None) };

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Oversight, Schema};
+use bailiwick_policy::{Bailiwick, Ceiling, Label, LabelId, LabelTable, Oversight, Schema};
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::analyst::Analyst;
 use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER};
+use crate::change::Change;
 use crate::dense::Care;
 use crate::rank::Ranked;
 use crate::snapshot::{Snapshot, Visible};
@@ -190,6 +191,26 @@ impl Inner {
         if within.is_of(&self.state.labels) { Ok(()) } else { Err(IndexError::ForeignBailiwick) }
     }
 
+    /// Refuses a write that touches documents beyond the writer's ceiling, within the write, so
+    /// that no label changes between the check and it.
+    fn check_ceiling<'a>(
+        &self,
+        change: &Change<'_>,
+        ids: impl IntoIterator<Item = &'a DocumentId>,
+        ceiling: &Ceiling,
+    ) -> Result<(), IndexError> {
+        let mut beyond = Vec::new();
+        for id in ids {
+            if let Some(label) = change.label_of(id)? {
+                let label = self.state.labels.label(label);
+                if !label.is_some_and(|label| ceiling.permits(&label)) {
+                    beyond.push(id.clone());
+                }
+            }
+        }
+        if beyond.is_empty() { Ok(()) } else { Err(IndexError::Beyond(beyond)) }
+    }
+
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         self.check_bailiwick(within)?;
         for _ in 1..ATTEMPTS {
@@ -343,7 +364,12 @@ impl Index for EmbeddedIndex {
         .await
     }
 
-    async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {
+    async fn upsert(
+        &self,
+        documents: Vec<NewDocument>,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError> {
+        let ceiling = ceiling.clone();
         self.blocking(move |inner| {
             let space = Arc::clone(&inner.state.snapshot.load().space);
             let chunks = documents
@@ -356,6 +382,8 @@ impl Index for EmbeddedIndex {
             let count = chunks.len();
             let mut analysed = inner.state.analyst.analyse(chunks, &space.coder).into_iter();
             let ((), revision) = inner.state.write(|change| {
+                let ids = documents.iter().map(|document| &document.id);
+                inner.check_ceiling(change, ids, &ceiling)?;
                 for document in &documents {
                     change.remove(&document.id)?;
                     let chunks = analysed.by_ref().take(document.chunks.len()).collect();
@@ -368,10 +396,11 @@ impl Index for EmbeddedIndex {
         .await
     }
 
-    async fn remove(&self, ids: &[DocumentId]) -> Result<Receipt, IndexError> {
-        let ids = ids.to_vec();
+    async fn remove(&self, ids: &[DocumentId], ceiling: &Ceiling) -> Result<Receipt, IndexError> {
+        let (ids, ceiling) = (ids.to_vec(), ceiling.clone());
         self.blocking(move |inner| {
             let (receipt, revision) = inner.state.write(|change| {
+                inner.check_ceiling(change, &ids, &ceiling)?;
                 let mut receipt = Receipt::default();
                 for id in &ids {
                     if let Some(chunks) = change.remove(id)? {
@@ -391,12 +420,14 @@ impl Index for EmbeddedIndex {
         id: &DocumentId,
         metadata: Map<String, Value>,
         label: Label,
+        ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError> {
-        let id = id.clone();
+        let (id, ceiling) = (id.clone(), ceiling.clone());
         self.blocking(move |inner| {
-            let (chunks, revision) = inner
-                .state
-                .write(|change| change.relabel(&id, &metadata, &label, &inner.state.analyst))?;
+            let (chunks, revision) = inner.state.write(|change| {
+                inner.check_ceiling(change, [&id], &ceiling)?;
+                change.relabel(&id, &metadata, &label, &inner.state.analyst)
+            })?;
             Ok(chunks.map(|chunks| Receipt { documents: 1, chunks, revision }))
         })
         .await

@@ -38,7 +38,7 @@ compile_error!("segments are read as they are stored, in little-endian order");
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Oversight};
+use bailiwick_policy::{Bailiwick, Ceiling, Label, LabelId, LabelTable, Oversight};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -91,17 +91,26 @@ pub trait Index: Send + Sync + std::fmt::Debug {
 
     /// Stores all of `documents` or none, replacing those with the same id. They are durable and
     /// searchable when this returns.
-    async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError>;
+    ///
+    /// The ceiling is held against the labels of the documents that are replaced; the new ones'
+    /// labels are the caller's to check, who can say more about them.
+    async fn upsert(
+        &self,
+        documents: Vec<NewDocument>,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError>;
 
-    /// Removes those that exist; the receipt counts them.
-    async fn remove(&self, ids: &[DocumentId]) -> Result<Receipt, IndexError>;
+    /// Removes those that exist, or none if the ceiling forbids one; the receipt counts them.
+    async fn remove(&self, ids: &[DocumentId], ceiling: &Ceiling) -> Result<Receipt, IndexError>;
 
-    /// Gives a document new metadata and a new label; none when there is no such document.
+    /// Gives a document new metadata and a new label; none when there is no such document. The
+    /// ceiling is held against the label that it has.
     async fn relabel(
         &self,
         id: &DocumentId,
         metadata: Map<String, Value>,
         label: Label,
+        ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError>;
 
     /// For a writer that sent them before: which of these documents are stored with this content
@@ -121,6 +130,9 @@ pub enum IndexError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Stored documents have labels beyond the writer's ceiling; nothing was written.
+    #[error("documents are stored under labels beyond the writer's ceiling")]
+    Beyond(Vec<DocumentId>),
     /// A vector of another embedder was given: embed by the one that [`Index::space`] names.
     #[error("a vector was made by `{found}`, and this index holds vectors of `{expected}`")]
     OtherSpace {

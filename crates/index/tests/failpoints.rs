@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bailiwick_index::{DocumentId, Index, Mode};
+use bailiwick_policy::Ceiling;
 use corpus::{document, metadata, open, query, schema, seen};
 use people::People;
 
@@ -48,7 +49,7 @@ async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
                 let texts = [text.as_str(), "a valve"];
                 let id = format!("d{}", n % 25);
                 let team = if n % 3 == 0 { "theirs" } else { "ours" };
-                if index.upsert(vec![document(&id, team, &texts)]).await.is_ok() {
+                if index.upsert(vec![document(&id, team, &texts)], &Ceiling::none()).await.is_ok() {
                     acknowledged.insert(id, (team, text));
                 }
             }
@@ -56,13 +57,15 @@ async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
                 let id = format!("d{n}");
                 let label = schema().label(&metadata(team)).unwrap();
                 let known = DocumentId::new(&id).unwrap();
-                if let Ok(Some(_)) = index.relabel(&known, metadata(team), label).await {
+                if let Ok(Some(_)) =
+                    index.relabel(&known, metadata(team), label, &Ceiling::none()).await
+                {
                     acknowledged.get_mut(&id).unwrap().0 = team;
                 }
             }
             for n in 6..9 {
                 let id = format!("d{n}");
-                if index.remove(&[DocumentId::new(&id).unwrap()]).await.is_ok() {
+                if index.remove(&[DocumentId::new(&id).unwrap()], &Ceiling::none()).await.is_ok() {
                     acknowledged.remove(&id);
                 }
             }
@@ -88,7 +91,7 @@ async fn a_change_of_embedder_that_fails_leaves_one_space_or_the_other() {
         for restart in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let mut index = open(folder.path());
-            index.upsert(spaces::library()).await.unwrap();
+            index.upsert(spaces::library(), &Ceiling::none()).await.unwrap();
             let mut failures = 0;
             while let Some(mut generation) = spaces::begin(&index).await {
                 while generation.done() < generation.total() {
@@ -130,7 +133,7 @@ async fn compare(
         .map(|(id, (team, text))| document(id, team, &[text.as_str(), "a valve"]));
     let mood = fail::list();
     fail::remove(point);
-    alone.upsert(documents.collect()).await.unwrap();
+    alone.upsert(documents.collect(), &Ceiling::none()).await.unwrap();
     for (name, actions) in mood {
         fail::cfg(name, &actions).unwrap();
     }

@@ -1,12 +1,12 @@
 //! The only way into the index: validate, stamp, label, split, embed, store.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bailiwick_index::{DocumentId, Index, IndexError, NewChunk, NewDocument, Receipt};
 use bailiwick_models::{Embedders, ModelError};
-use bailiwick_policy::{Label, Schema};
+use bailiwick_policy::{Ceiling, Label, Schema};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -28,7 +28,7 @@ const MAX_METADATA_DEPTH: usize = 16;
 /// How many passages are embedded at a time.
 pub(crate) const EMBEDDED_TOGETHER: usize = 256;
 
-/// Who brings the documents, as a verified token says.
+/// Who brings the documents, as a verified token says, and how far she may go.
 #[derive(Clone, Debug)]
 pub struct Stamp {
     /// The agent's SPIFFE ID.
@@ -37,6 +37,8 @@ pub struct Stamp {
     pub token_jti: Option<String>,
     /// The token's scope.
     pub scope: Option<String>,
+    /// The labels that she may give documents, and that those may have which she changes.
+    pub ceiling: Ceiling,
 }
 
 /// What happens to a document that is right but for its label.
@@ -66,6 +68,9 @@ pub enum IntakeError {
     /// At least one document is wrong, and here is each.
     #[error("{}", told(.0))]
     Refused(Vec<Refusal>),
+    /// At least one document is beyond the writer's ceiling, and here is each.
+    #[error("{}", told(.0))]
+    Beyond(Vec<Refusal>),
     /// The documents cannot be embedded.
     #[error("the documents cannot be embedded now; try again")]
     Model(#[from] ModelError),
@@ -87,7 +92,7 @@ fn told(refusals: &[Refusal]) -> String {
         n => format!(" (and {n} more)"),
     };
     format!(
-        "nothing is stored: document {index}, `{}`: {reason}{others}",
+        "nothing is written: document {index}, `{}`: {reason}{others}",
         crate::http::printable(id)
     )
 }
@@ -127,7 +132,8 @@ impl Intake {
     /// written again, and the receipt counts only what was written; its revision covers them all.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] names every document that is wrong.
+    /// [`IntakeError::Refused`] names every document that is wrong, [`IntakeError::Beyond`] those
+    /// whose label is beyond the writer's ceiling, or else those that are stored under such a one.
     pub async fn store(
         &self,
         documents: Vec<SourceDocument>,
@@ -135,6 +141,8 @@ impl Intake {
         unlabelled: Unlabelled,
     ) -> Result<Receipt, IntakeError> {
         let accepted = self.accept(documents, stamp, unlabelled)?;
+        let places: HashMap<DocumentId, usize> =
+            accepted.iter().map(|document| document.id.clone()).zip(0..).collect();
         let known: Vec<(DocumentId, [u8; 32])> =
             accepted.iter().map(|document| (document.id.clone(), document.content_hash)).collect();
         let unchanged = self.index.unchanged(&known).await?;
@@ -150,7 +158,8 @@ impl Intake {
             return Ok(Receipt { revision: self.index.revision(), ..Receipt::default() });
         }
         let quarantined = fresh.iter().filter(|document| document.label.is_quarantine()).count();
-        let receipt = self.embed_and_store(fresh).await?;
+        let receipt =
+            self.embed_and_store(fresh, stamp).await.map_err(|error| beyond(error, &places))?;
         if quarantined > 0 {
             tracing::warn!(quarantined, ingested_by = %stamp.ingested_by, "documents without a label are quarantined");
         }
@@ -161,7 +170,8 @@ impl Intake {
     /// no such document.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] when the metadata makes no label.
+    /// [`IntakeError::Refused`] when the metadata makes no label, [`IntakeError::Beyond`] when this
+    /// label or the one that the document has is beyond the writer's ceiling.
     pub async fn set_metadata(
         &self,
         id: &str,
@@ -176,14 +186,19 @@ impl Intake {
         })();
         let (id, metadata, label) =
             prepared.map_err(|reason| IntakeError::Refused(vec![refusal(0, id, reason)]))?;
-        Ok(self.index.relabel(&id, metadata, label).await?)
+        if !stamp.ceiling.permits(&label) {
+            return Err(IntakeError::Beyond(vec![refusal(0, id.as_str(), NEW_LABEL.into())]));
+        }
+        let relabelled = self.index.relabel(&id, metadata, label, &stamp.ceiling).await;
+        relabelled.map_err(|error| beyond(error.into(), &HashMap::from([(id, 0)])))
     }
 
     /// Removes these documents. One that is not there is none of the receipt's.
     ///
     /// # Errors
-    /// [`IntakeError::Refused`] when one of these can be no document's id.
-    pub async fn remove(&self, ids: &[String]) -> Result<Receipt, IntakeError> {
+    /// [`IntakeError::Refused`] when one of these can be no document's id, [`IntakeError::Beyond`]
+    /// when one is a document beyond the ceiling; then none is removed.
+    pub async fn remove(&self, ids: &[String], ceiling: &Ceiling) -> Result<Receipt, IntakeError> {
         let mut refusals = Vec::new();
         let mut wanted = Vec::with_capacity(ids.len());
         for (index, id) in ids.iter().enumerate() {
@@ -195,7 +210,8 @@ impl Intake {
         if !refusals.is_empty() {
             return Err(IntakeError::Refused(refusals));
         }
-        Ok(self.index.remove(&wanted).await?)
+        let removed = self.index.remove(&wanted, ceiling).await;
+        removed.map_err(|error| beyond(error.into(), &wanted.into_iter().zip(0..).collect()))
     }
 
     fn accept(
@@ -219,7 +235,15 @@ impl Intake {
                 Err(reason) => refusals.push(refusal(index, &sent_id, reason)),
             }
         }
-        if refusals.is_empty() { Ok(accepted) } else { Err(IntakeError::Refused(refusals)) }
+        if !refusals.is_empty() {
+            return Err(IntakeError::Refused(refusals));
+        }
+        let beyond: Vec<Refusal> = (0..)
+            .zip(&accepted)
+            .filter(|(_, document)| !stamp.ceiling.permits(&document.label))
+            .map(|(index, document)| refusal(index, document.id.as_str(), NEW_LABEL.into()))
+            .collect();
+        if beyond.is_empty() { Ok(accepted) } else { Err(IntakeError::Beyond(beyond)) }
     }
 
     fn accept_one(
@@ -281,12 +305,16 @@ impl Intake {
         bytes
     }
 
-    async fn embed_and_store(&self, fresh: Vec<Accepted>) -> Result<Receipt, IntakeError> {
+    async fn embed_and_store(
+        &self,
+        fresh: Vec<Accepted>,
+        stamp: &Stamp,
+    ) -> Result<Receipt, IntakeError> {
         let again = self.embedders.former().map(|_| fresh.clone());
-        match (self.index.upsert(self.embed(fresh).await?).await, again) {
+        match (self.index.upsert(self.embed(fresh).await?, &stamp.ceiling).await, again) {
             // The index changed its embedder meanwhile, which it does once.
             (Err(IndexError::OtherSpace { .. }), Some(fresh)) => {
-                Ok(self.index.upsert(self.embed(fresh).await?).await?)
+                Ok(self.index.upsert(self.embed(fresh).await?, &stamp.ceiling).await?)
             }
             (stored, _) => Ok(stored?),
         }
@@ -383,6 +411,20 @@ fn now() -> String {
     let now = OffsetDateTime::now_utc();
     let seconds = now.replace_nanosecond(0).unwrap_or(now);
     seconds.format(&Rfc3339).unwrap_or_else(|_| seconds.unix_timestamp().to_string())
+}
+
+/// Why a document is beyond a ceiling.
+const NEW_LABEL: &str = "its label is beyond what this agent may write";
+const STORED_LABEL: &str = "it is stored under a label beyond what this agent may write";
+
+/// Names the documents that the index refused, by their places in the request.
+fn beyond(error: IntakeError, places: &HashMap<DocumentId, usize>) -> IntakeError {
+    let IntakeError::Index(IndexError::Beyond(ids)) = error else { return error };
+    let refusals = ids.iter().filter_map(|id| {
+        let index = *places.get(id)?;
+        Some(refusal(index, id.as_str(), STORED_LABEL.into()))
+    });
+    IntakeError::Beyond(refusals.collect())
 }
 
 fn refusal(index: usize, id: &str, reason: String) -> Refusal {

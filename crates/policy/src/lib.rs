@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bailiwick;
+mod bounds;
 mod cases;
 mod claim;
 mod condition;
@@ -15,6 +16,7 @@ mod schema;
 mod value;
 
 pub use bailiwick::Bailiwick;
+pub use bounds::{Bounds, BoundsError, Ceiling};
 pub use cases::{Case, CaseResult, Cases, Expected};
 pub use claim::ClaimPath;
 pub use explain::{Explanation, Step};

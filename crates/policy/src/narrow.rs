@@ -27,8 +27,9 @@ pub struct Narrowing {
     conditions: Vec<Condition>,
 }
 
+/// One comparison of an attribute with values.
 #[derive(Clone, Debug)]
-struct Condition {
+pub(crate) struct Condition {
     attribute: usize,
     operator: Operator,
     values: Box<[Scalar]>,
@@ -58,44 +59,11 @@ impl Narrowing {
             let path = format!(".{name}");
             let (place, attribute) =
                 schema.find(name).ok_or_else(|| error(&path, "is no attribute of the schema"))?;
-            read(attribute, place, wanted, &mut conditions)
+            Condition::read(attribute, place, wanted, Operator::Any, &mut conditions)
                 .map_err(|problem| NarrowingError { path, problem })?;
         }
         Ok(Self { conditions })
     }
-}
-
-fn read(
-    attribute: &Attribute,
-    place: usize,
-    wanted: &Json,
-    conditions: &mut Vec<Condition>,
-) -> Result<(), String> {
-    let shorthand;
-    let operators: &Map<String, Json> = match wanted {
-        Json::Object(operators) if operators.is_empty() => {
-            return Err("names no operator".into());
-        }
-        Json::Object(operators) => operators,
-        value => {
-            shorthand = Map::from_iter([("any".to_owned(), value.clone())]);
-            &shorthand
-        }
-    };
-    for (name, value) in operators {
-        let operator = Operator::parse(name)?;
-        operator.check(attribute)?;
-        let values = if operator == Operator::Exists {
-            if *value != Json::Bool(true) {
-                return Err("`exists` takes only true".into());
-            }
-            Box::default()
-        } else {
-            scalars(attribute, value)?
-        };
-        conditions.push(Condition { attribute: place, operator, values });
-    }
-    Ok(())
 }
 
 fn scalars(attribute: &Attribute, json: &Json) -> Result<Box<[Scalar]>, String> {
@@ -113,11 +81,15 @@ impl Bailiwick {
     /// The part of this bailiwick that matches: never more, whatever is asked.
     #[must_use]
     pub fn narrow(&self, narrowing: &Narrowing, labels: &LabelTable) -> Self {
+        self.matching(&narrowing.conditions, labels)
+    }
+
+    /// The part of this bailiwick for which all conditions hold.
+    pub(crate) fn matching(&self, conditions: &[Condition], labels: &LabelTable) -> Self {
         let rows = labels.read();
         // Once for each distinct value and not for each label, because a caller chooses how many
         // values are compared.
-        let matching: Vec<Vec<bool>> = narrowing
-            .conditions
+        let matching: Vec<Vec<bool>> = conditions
             .iter()
             .map(|condition| condition.matching(rows.columns.get(condition.attribute)))
             .collect();
@@ -128,6 +100,48 @@ impl Bailiwick {
 }
 
 impl Condition {
+    /// Reads what is wanted of one attribute: `value | [values] | {"op": value}`, where bare values
+    /// mean `bare`.
+    pub(crate) fn read(
+        attribute: &Attribute,
+        place: usize,
+        wanted: &Json,
+        bare: Operator,
+        conditions: &mut Vec<Self>,
+    ) -> Result<(), String> {
+        let shorthand;
+        let operators: &Map<String, Json> = match wanted {
+            Json::Object(operators) if operators.is_empty() => {
+                return Err("names no operator".into());
+            }
+            Json::Object(operators) => operators,
+            value => {
+                shorthand = Map::from_iter([(bare.name().to_owned(), value.clone())]);
+                &shorthand
+            }
+        };
+        for (name, value) in operators {
+            let operator = Operator::parse(name)?;
+            operator.check(attribute)?;
+            let values = if operator == Operator::Exists {
+                if *value != Json::Bool(true) {
+                    return Err("`exists` takes only true".into());
+                }
+                Box::default()
+            } else {
+                scalars(attribute, value)?
+            };
+            conditions.push(Self { attribute: place, operator, values });
+        }
+        Ok(())
+    }
+
+    /// Whether it holds for a label with these values.
+    pub(crate) fn holds(&self, values: &[Option<Held>]) -> bool {
+        let held = values.get(self.attribute).and_then(Option::as_ref);
+        held.is_some_and(|held| self.operator.holds(held, &self.values))
+    }
+
     /// Whether it holds, for each label; for none when no label has the attribute.
     fn matching(&self, column: Option<&Column>) -> Vec<bool> {
         let Some(column) = column else { return Vec::new() };

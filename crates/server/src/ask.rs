@@ -229,6 +229,12 @@ pub(crate) fn event(reader: &Reader, receipt: &str) -> Event {
     event.subject = Some(reader.claims.subject().to_owned());
     event.jti = reader.claims.token_id().map(str::to_owned);
     event.policy_revision = Some(reader.bailiwick.policy_revision().to_owned());
+    if let Some(through) = &reader.through {
+        event.agent = Some(through.agent().to_owned());
+        event.client_id = Some(through.client_id().to_owned());
+        event.jti = Some(through.token_id().to_owned());
+        event.detail = Some(format!("asked by {}", through.actors().join(" for ")));
+    }
     event
 }
 

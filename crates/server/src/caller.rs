@@ -5,19 +5,22 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as Request;
 use axum::http::{HeaderMap, header};
-use bailiwick_authority::{Administrator, Grant, TokenError};
+use bailiwick_authority::{ActingFor, Administrator, Grant, TokenError};
 use bailiwick_identity::Claims;
-use bailiwick_policy::{Bailiwick, Oversight};
+use bailiwick_policy::{Bailiwick, Bounds, Oversight};
 
 use crate::app::App;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
-/// A person whose token was verified, and what she may read.
+/// A person whose token was verified, and what she may read. When agents ask for her, what all of
+/// them may read.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) claims: Claims,
     pub(crate) bailiwick: Arc<Bailiwick>,
+    /// The agents that ask for her; none when she asks herself.
+    pub(crate) through: Option<ActingFor>,
 }
 
 /// A person who may administer, and what she may therefore see.
@@ -39,9 +42,26 @@ impl FromRequestParts<App> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
-        let claims = claims(parts, app).await?;
-        let bailiwick = app.policy.decide(&claims, app.index.labels());
-        Ok(Self { claims, bailiwick })
+        let token = bearer(&parts.headers, app, Resource::People)?;
+        if !app.authority.may_have_issued(&token) {
+            let claims = verified(&token, app).await?;
+            let bailiwick = app.policy.decide(&claims, app.index.labels());
+            return Ok(Self { claims, bailiwick, through: None });
+        }
+        let request_id = RequestId::of(&parts.extensions);
+        let acting = app.authority.acting(&token, Some(&request_id)).await;
+        let acting = acting.map_err(|error| refused(&error, app, Resource::People))?;
+        let claims = acting.claims().clone();
+        let mut bailiwick = app.policy.decide(&claims, app.index.labels());
+        for read in acting.reads() {
+            let bounds = Bounds::new(app.policy.schema(), read).map_err(|error| {
+                tracing::warn!(%error, agent = acting.agent(), "read bounds do not fit the schema");
+                let detail = "An agent's read bounds do not fit the schema; delegate to it anew.";
+                Problem::forbidden(detail)
+            })?;
+            bailiwick = Arc::new(bailiwick.within(&bounds, app.index.labels()));
+        }
+        Ok(Self { claims, bailiwick, through: Some(acting) })
     }
 }
 
@@ -49,7 +69,9 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
-        let claims = claims(parts, app).await?;
+        // Nobody administers through an agent: its tokens are not looked at here.
+        let token = bearer(&parts.headers, app, Resource::People)?;
+        let claims = verified(&token, app).await?;
         let (issuer, subject) = (claims.issuer().to_owned(), claims.subject().to_owned());
         let Some(rule) = &app.settings.admin else {
             return Err(Problem::forbidden("No administrators are configured here."));
@@ -68,13 +90,15 @@ impl FromRequestParts<App> for Agent {
     async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
         let token = bearer(&parts.headers, app, Resource::Agents)?;
         let request_id = RequestId::of(&parts.extensions);
-        match app.authority.authenticate(&token, Some(&request_id)).await {
-            Ok(grant) => Ok(Self(grant)),
-            Err(error @ (TokenError::Expired | TokenError::Invalid)) => {
-                Err(rejected(&error.to_string(), app, Resource::Agents))
-            }
-            Err(error) => Err(Problem::unavailable(format!("{error}; try again later"))),
-        }
+        let granted = app.authority.authenticate(&token, Some(&request_id)).await;
+        granted.map(Self).map_err(|error| refused(&error, app, Resource::Agents))
+    }
+}
+
+fn refused(error: &TokenError, app: &App, resource: Resource) -> Problem {
+    match error {
+        TokenError::Expired | TokenError::Invalid => rejected(&error.to_string(), app, resource),
+        _ => Problem::unavailable(format!("{error}; try again later")),
     }
 }
 
@@ -85,9 +109,8 @@ pub(crate) fn insufficient_scope(scope: &str, app: &App) -> Problem {
     Problem::insufficient_scope(scope, challenge)
 }
 
-async fn claims(parts: &Request, app: &App) -> Result<Claims, Problem> {
-    let token = bearer(&parts.headers, app, Resource::People)?;
-    app.verifier.verify(&token).await.map_err(|rejection| {
+async fn verified(token: &str, app: &App) -> Result<Claims, Problem> {
+    app.verifier.verify(token).await.map_err(|rejection| {
         tracing::info!(cause = rejection.cause(), "a person's token was refused");
         rejected(&rejection.to_string(), app, Resource::People)
     })

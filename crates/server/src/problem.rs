@@ -65,6 +65,12 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// 403 for documents that an agent may not write, each of them named.
+    pub(crate) fn beyond(detail: impl Into<String>, errors: Value) -> Self {
+        let problem = Self::new(StatusCode::FORBIDDEN, "beyond-ceiling", detail);
+        Self { errors: Some(Box::new(errors)), ..problem }
+    }
+
     /// 404, the same for what is forbidden and what is absent.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here that you may see.")

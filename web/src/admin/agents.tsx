@@ -9,7 +9,7 @@ import { Delegate } from './delegate';
 import { text, useSending } from './form';
 import { useLoaded } from './loaded';
 import { Ago, Await, Buttons, Dialog, Field, Table, Trouble, type Column } from './parts';
-import { day } from './words';
+import { bounds, day } from './words';
 
 /** A workload that ingests. */
 export type Agent = components['schemas']['Agent'];
@@ -94,7 +94,19 @@ function May({ agent: { delegation } }: { readonly agent: Agent }): JSX.Element 
         {delegation.permissions.map((permission) => <li key={permission} class="chip">{permission}</li>)}
         {delegation.permissions.length === 0 && <li class="quiet">nothing</li>}
       </ul>
+      <Reach delegation={delegation} />
       <div class={over ? 'warn small' : 'quiet small'}>{over ? 'ended' : 'until'} {day(delegation.expires_at)}</div>
+    </>
+  );
+}
+
+/** Which labels an agent may write, and which it may read for people. */
+export function Reach({ delegation }: { readonly delegation: NonNullable<Agent['delegation']> }): JSX.Element {
+  const { ceiling, read } = delegation;
+  return (
+    <>
+      {ceiling && <div class="small">writes {bounds(ceiling)}</div>}
+      {read && <div class="small">reads for people {bounds(read)}</div>}
     </>
   );
 }

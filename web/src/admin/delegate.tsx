@@ -3,7 +3,7 @@
 import type { JSX } from 'preact';
 
 import { call } from '../api/client';
-import type { Agent } from './agents';
+import { Reach, type Agent } from './agents';
 import { text, useSending } from './form';
 import { Buttons, Dialog, Field, Trouble } from './parts';
 
@@ -28,6 +28,9 @@ export function Delegate(given: {
         audience,
         ttl_seconds: Number(text(fields, 'minutes')) * MINUTE,
         lifetime_seconds: Number(text(fields, 'days')) * DAY,
+        // Bounds are written on the command line; what is delegated here does not lift them.
+        ceiling: former?.ceiling ?? null,
+        read: former?.read ?? null,
       },
     });
     finish(`${agent.name} may ${permissions.join(', ')}.`);
@@ -52,6 +55,7 @@ export function Delegate(given: {
         <Field name="Audience" hint="For whom its tokens are; this server if you leave it empty.">
           {(id, hint) => <input id={id} aria-describedby={hint} name="audience" autocomplete="off" spellcheck={false} defaultValue={former?.audience.join(' ') ?? ''} />}
         </Field>
+        {former && <Reach delegation={former} />}
         {sending.problem && <Trouble problem={sending.problem} />}
         <Buttons act="Delegate" busy={sending.busy} close={close} />
       </form>

@@ -46,3 +46,14 @@ export function values(value: unknown): string {
   if (Array.isArray(value)) return value.map(String).join(', ');
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
+
+const SIGNS: Readonly<Record<string, string>> = { lte: '≤', gte: '≥' };
+
+/** Bounds on labels: "department = hr, sales; clearance_level ≤ Restricted". */
+export function bounds(within: Readonly<Record<string, unknown>>): string {
+  const one = ([attribute, wanted]: [string, unknown]): string => {
+    if (typeof wanted !== 'object' || wanted === null || Array.isArray(wanted)) return `${attribute} = ${values(wanted)}`;
+    return Object.entries(wanted).map(([operator, bound]) => `${attribute} ${SIGNS[operator] ?? operator} ${values(bound)}`).join('; ');
+  };
+  return Object.entries(within).map(one).join('; ');
+}

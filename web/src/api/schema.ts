@@ -544,6 +544,10 @@ export interface components {
         Delegation: {
             /** @description For whom its tokens are. */
             audience: string[];
+            /** @description The labels that it may write; none: those of any document. */
+            ceiling?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Format: date-time
              * @description When it was made.
@@ -561,6 +565,10 @@ export interface components {
             id: number;
             /** @description What the agent may do. Empty: nothing. */
             permissions: string[];
+            /** @description The labels that it may read for a person who may read them too; none: it reads for nobody. */
+            read?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Format: date-time
              * @description When a later one took its place.
@@ -685,6 +693,8 @@ export interface components {
         };
         /** @description How the server sees the caller. */
         Me: {
+            /** @description The agents that ask for her, by SPIFFE ID, the one that holds the token first. */
+            actors?: string[];
             /** @description Whether she may administer. */
             administrator: boolean;
             /** @description How much she may read. */
@@ -727,12 +737,23 @@ export interface components {
             /** @description For whom the tokens are. Default: this server. */
             audience?: string[];
             /**
+             * @description The labels that it may write: `{"attribute": [values] | {"operator": value}}`. Default:
+             *     those of any document.
+             */
+            ceiling?: {
+                [key: string]: unknown;
+            } | null;
+            /**
              * Format: int64
              * @description How long the delegation lasts.
              */
             lifetime_seconds?: number | null;
             /** @description Scopes, such as `read:records`. */
             permissions: string[];
+            /** @description The labels that it may read for people who may read them too. Default: none. */
+            read?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Format: int64
              * @description How long a token lasts.
@@ -1473,6 +1494,14 @@ export interface operations {
                     "application/json": components["schemas"]["Written"];
                 };
             };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1504,6 +1533,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Written"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             404: {

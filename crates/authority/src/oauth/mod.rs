@@ -7,6 +7,7 @@ mod metadata;
 mod revocation;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -172,10 +173,9 @@ impl Authority {
         form: Form,
         request_id: Option<&str>,
     ) -> Result<TokenResponse, OAuthError> {
-        match self.blocking(move |inner| inner.issue_by_form(&form)).await {
+        match self.issue_by_form(form).await {
             Ok(issued) => {
-                let mut event = issued.minted.event(&issued.agent).with_request(request_id);
-                event.detail = issued.exchanged.then(|| "token exchange".to_owned());
+                let event = issued.minted.event(&issued.agent).with_request(request_id);
                 self.audit().record(event).await.map_err(AuthorityError::from)?;
                 Ok(TokenResponse {
                     token_type: "Bearer",
@@ -207,8 +207,8 @@ impl Authority {
     }
 }
 
-impl Inner {
-    fn issue_by_form(&self, form: &Form) -> Result<Issued, Failed> {
+impl Authority {
+    async fn issue_by_form(&self, form: Form) -> Result<Issued, Failed> {
         let exchanged = match form.one("grant_type")? {
             Some(CLIENT_CREDENTIALS) => false,
             Some(TOKEN_EXCHANGE) => true,
@@ -218,24 +218,30 @@ impl Inner {
             }
             None => return Err(Code::InvalidRequest.error("grant_type is missing").into()),
         };
-        let agent = self.authenticate_client(form)?;
+        let form = Arc::new(form);
+        let client = Arc::clone(&form);
+        let agent = self.blocking(move |inner| inner.actor(&client, exchanged)).await?;
         let minted = if exchanged {
-            self.exchange(&agent, form)
+            self.exchange(&agent, form).await
         } else {
-            self.client_credentials(&agent, form)
+            let agent = agent.clone();
+            self.blocking(move |inner| inner.client_credentials(&agent, &form)).await
         };
         match minted {
             Ok(minted) => Ok(Issued { minted, agent, exchanged }),
             Err(error) => Err(Failed { error, agent: Some(Box::new(agent)) }),
         }
     }
+}
 
+impl Inner {
     fn client_credentials(&self, agent: &Agent, form: &Form) -> Result<Minted, OAuthError> {
         let delegation = usable(agent)?;
         Ok(self.mint(Draft {
             agent,
             delegation,
             subject: &agent.spiffe_id,
+            person: None,
             scopes: narrowed_scopes(&delegation.permissions, form)?,
             audience: narrowed_audience(&delegation.audience, form)?,
             not_after: delegation.expires_at,

@@ -6,6 +6,8 @@ use super::{Failed, Form, OAuthError};
 use crate::audit::{Event, Kind, Outcome};
 use crate::authority::{Authority, Inner};
 use crate::error::AuthorityError;
+use crate::people::person_id;
+use crate::store;
 use crate::token::TokenError;
 
 impl Authority {
@@ -63,10 +65,18 @@ impl Inner {
             }
             Err(refusal) => match refusal.error {
                 TokenError::Unavailable => return Err(OAuthError::from(refusal).into()),
-                _ => event.detail = Some(refusal.cause),
+                _ => event.detail = Some(self.revoke_person(token)?.unwrap_or(refusal.cause)),
             },
         }
         Ok(event)
+    }
+
+    /// Whoever holds a person's token may end all that was exchanged for it.
+    fn revoke_person(&self, token: &str) -> Result<Option<String>, OAuthError> {
+        let id = person_id(token);
+        let Some(person) = self.store.read(|c| store::person(c, &id))? else { return Ok(None) };
+        self.store.write(|writing| writing.revoke_token(&id, person.expires_at))?;
+        Ok(Some("all that was exchanged for a person's token".to_owned()))
     }
 
     fn introspect_by_form(&self, form: &Form) -> Result<Value, Failed> {
@@ -101,6 +111,7 @@ impl Inner {
         });
         if let (Some(act), Some(members)) = (live.claims.act, answer.as_object_mut()) {
             members.insert("act".into(), json!(act));
+            members.extend(live.claims.sub_id.map(|person| ("sub_id".into(), json!(person))));
         }
         Ok(answer)
     }

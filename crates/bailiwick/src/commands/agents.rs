@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bailiwick_authority::{Administrator, Agent, Authentication, Delegation, DelegationRequest};
-use serde_json::{Value, json};
+use bailiwick_policy::{Bounds, Schema};
+use serde_json::{Map, Value, json};
 
 use crate::assemble;
 use crate::cli::Agents;
@@ -23,12 +24,15 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             // Scripts need the client id, so this is data with and without --json.
             print::json(&created(&agent))
         }
-        Agents::Delegate { name, allow, audience, ttl, expires } => {
+        Agents::Delegate { name, allow, audience, ttl, expires, ceiling, read } => {
+            let schema = assemble::schema(config)?;
             let request = DelegationRequest {
                 permissions: allow,
                 audience,
                 ttl_seconds: ttl.as_ref().map(Duration::as_secs),
                 lifetime_seconds: expires.as_ref().map(Duration::as_secs),
+                ceiling: bounds(&ceiling, &schema).context("--ceiling")?,
+                read: bounds(&read, &schema).context("--read")?,
             };
             let delegation = authority.delegate(&name, request, &BY).await?;
             if as_json {
@@ -43,6 +47,13 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             }
             print::line(format!("{name} is revoked; its tokens are refused from now on"))
         }
+        Agents::Undelegate { name } => {
+            let agent = authority.revoke_delegation(&name, &BY).await?;
+            if as_json {
+                return print::json(&agent);
+            }
+            print::line(format!("nothing is delegated to {name} now; its tokens are refused"))
+        }
         Agents::List => {
             let agents = authority.list_agents().await?;
             if as_json {
@@ -51,6 +62,16 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             agents.iter().try_for_each(|agent| print::line(in_words(agent)))
         }
     }
+}
+
+/// Bounds as they are delegated; none where none are written.
+fn bounds(written: &[String], schema: &Schema) -> Result<Option<Map<String, Value>>> {
+    if written.is_empty() {
+        return Ok(None);
+    }
+    let bounds = Bounds::written(written)?;
+    Bounds::new(schema, &bounds)?;
+    Ok(Some(bounds))
 }
 
 fn authentication(method: &str, public_key: Option<&Path>) -> Result<Authentication> {
@@ -75,10 +96,15 @@ fn in_words(agent: &Agent) -> String {
 }
 
 fn may(delegation: &Delegation) -> String {
-    if delegation.permissions.is_empty() {
-        return "may do nothing".to_owned();
+    let Delegation { permissions, ceiling, read, expires_at, .. } = delegation;
+    let permitted = (!permissions.is_empty()).then(|| permissions.joined());
+    let writes = ceiling.as_ref().map(|bounds| format!("write within {}", json!(bounds)));
+    let reads = read.as_ref().map(|bounds| format!("read for people within {}", json!(bounds)));
+    let may: Vec<String> = [permitted, writes, reads].into_iter().flatten().collect();
+    match may.as_slice() {
+        [] => "may do nothing".to_owned(),
+        may => format!("may {} until {expires_at}", may.join(", ")),
     }
-    format!("may {} until {}", delegation.permissions.joined(), delegation.expires_at)
 }
 
 pub(crate) async fn rotate_keys(config: &Config, as_json: bool) -> Result<()> {

@@ -13,7 +13,7 @@ use bailiwick_ingest::vault::VaultReader;
 use bailiwick_ingest::{
     DelegationTokens, Intake, Remote, SourceDocument, Stamp, Unlabelled, batches,
 };
-use bailiwick_policy::Schema;
+use bailiwick_policy::{Ceiling, Schema};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
@@ -87,7 +87,8 @@ impl Destination {
             return self.sender()?.send(documents).await;
         };
         let ids = documents.iter().map(|document| document.id.clone()).collect();
-        let stamp = Stamp { ingested_by: OPERATOR.into(), token_jti: None, scope: None };
+        let (ingested_by, ceiling) = (OPERATOR.into(), Ceiling::none());
+        let stamp = Stamp { ingested_by, token_jti: None, scope: None, ceiling };
         let receipt = intake.store(documents, &stamp, *unlabelled).await?;
         audit.record(event(&receipt, ids)).await?;
         Ok(receipt)
@@ -97,7 +98,7 @@ impl Destination {
         let Self::Here { intake, audit, .. } = self else {
             return self.sender()?.remove(ids).await;
         };
-        let receipt = intake.remove(&ids).await?;
+        let receipt = intake.remove(&ids, &Ceiling::none()).await?;
         audit.record(event(&receipt, ids)).await?;
         Ok(receipt)
     }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use bailiwick_index::{Index, Mode};
+use bailiwick_policy::Ceiling;
 
 use crate::people::People;
 use crate::{document, open, query, seen, try_open};
@@ -16,7 +17,10 @@ async fn reopening_changes_nothing() {
     {
         let index = open(folder.path());
         for (n, text) in texts.iter().enumerate() {
-            index.upsert(vec![document(&format!("d{n}"), "ours", &[text])]).await.unwrap();
+            index
+                .upsert(vec![document(&format!("d{n}"), "ours", &[text])], &Ceiling::none())
+                .await
+                .unwrap();
         }
         let ours = people.member(&["ours"], &index).await;
         for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
@@ -44,13 +48,13 @@ async fn segments_of_an_older_state_are_made_anew() {
     let older = tempfile::tempdir().unwrap();
     {
         let index = open(folder.path());
-        index.upsert(vec![document("a", "ours", &["pump"])]).await.unwrap();
+        index.upsert(vec![document("a", "ours", &["pump"])], &Ceiling::none()).await.unwrap();
     }
     copy(&folder.path().join("segments"), older.path());
     {
         let index = open(folder.path());
-        index.upsert(vec![document("a", "ours", &["valve"])]).await.unwrap();
-        index.upsert(vec![document("b", "ours", &["pump"])]).await.unwrap();
+        index.upsert(vec![document("a", "ours", &["valve"])], &Ceiling::none()).await.unwrap();
+        index.upsert(vec![document("b", "ours", &["pump"])], &Ceiling::none()).await.unwrap();
     }
     fs::remove_dir_all(folder.path().join("segments")).unwrap();
     copy(older.path(), &folder.path().join("segments"));
@@ -71,7 +75,10 @@ async fn changed_bytes_of_a_segment_are_noticed_and_mended() {
         let index = open(folder.path());
         for n in 0..8 {
             let text = format!("pump number{n}");
-            index.upsert(vec![document(&format!("d{n}"), "ours", &[&text])]).await.unwrap();
+            index
+                .upsert(vec![document(&format!("d{n}"), "ours", &[&text])], &Ceiling::none())
+                .await
+                .unwrap();
         }
         while !fs::read_dir(&segments).unwrap().any(|file| is_segment(&file.unwrap().path())) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;

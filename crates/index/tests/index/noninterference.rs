@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bailiwick_index::{DocumentId, EmbeddedIndex, Fusion, Index, Mode, NewDocument, Query};
-use bailiwick_policy::Bailiwick;
+use bailiwick_policy::{Bailiwick, Ceiling};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -72,7 +72,7 @@ fn id(n: u8) -> String {
 
 async fn store(index: &dyn Index, n: u8, team: &str, passages: &[String]) {
     let passages: Vec<&str> = passages.iter().map(String::as_str).collect();
-    index.upsert(vec![document(&id(n), team, &passages)]).await.unwrap();
+    index.upsert(vec![document(&id(n), team, &passages)], &Ceiling::none()).await.unwrap();
 }
 
 async fn take(index: &dyn Index, step: &Step) {
@@ -82,10 +82,10 @@ async fn take(index: &dyn Index, step: &Step) {
             let metadata = metadata(team);
             let label = schema().label(&metadata).unwrap();
             let id = DocumentId::new(&id(*n)).unwrap();
-            index.relabel(&id, metadata, label).await.unwrap();
+            index.relabel(&id, metadata, label, &Ceiling::none()).await.unwrap();
         }
         Step::Remove { n } => {
-            index.remove(&[DocumentId::new(&id(*n)).unwrap()]).await.unwrap();
+            index.remove(&[DocumentId::new(&id(*n)).unwrap()], &Ceiling::none()).await.unwrap();
         }
     }
 }
@@ -195,14 +195,14 @@ fn hidden_documents_change_nothing_among_thousands() {
         };
         let permitted = ["ours", "theirs"];
         for from in (0..6_000).step_by(500) {
-            everything.upsert(batch(from, &TEAMS, false)).await.unwrap();
+            everything.upsert(batch(from, &TEAMS, false), &Ceiling::none()).await.unwrap();
             let gone = (from..from + 500).filter(|n| n % 7 == 0);
             let gone: Vec<_> = gone.map(|n| DocumentId::new(&id_of(n)).unwrap()).collect();
-            everything.remove(&gone).await.unwrap();
+            everything.remove(&gone, &Ceiling::none()).await.unwrap();
         }
         // In another order, so that segments differ.
         for from in (0..6_000).step_by(500).rev() {
-            permitted_only.upsert(batch(from, &permitted, true)).await.unwrap();
+            permitted_only.upsert(batch(from, &permitted, true), &Ceiling::none()).await.unwrap();
         }
         let worlds = Worlds {
             everything: &everything,
@@ -233,7 +233,10 @@ fn equal_scores_rank_by_id_and_not_by_age() {
         let folder = tempfile::tempdir().unwrap();
         let index = open(folder.path());
         for name in ["c", "a", "d", "b"] {
-            index.upsert(vec![document(name, "ours", &["the pump leaks"])]).await.unwrap();
+            index
+                .upsert(vec![document(name, "ours", &["the pump leaks"])], &Ceiling::none())
+                .await
+                .unwrap();
         }
         let ours = people.member(&["ours"], &index).await;
         for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {

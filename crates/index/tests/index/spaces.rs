@@ -5,6 +5,7 @@ use std::path::Path;
 use bailiwick_index::{
     EmbeddedIndex, Generation, Index, IndexError, Mode, NewChunk, NewDocument, Options, Query,
 };
+use bailiwick_policy::Ceiling;
 
 use crate::corpus::{DIMENSIONS, SPACE, document, options, query, seen, vector_of};
 use crate::people::People;
@@ -58,7 +59,7 @@ pub(crate) async fn compare(people: &People, index: &EmbeddedIndex, documents: &
     let twin = EmbeddedIndex::open(twin).unwrap();
     let documents = documents.iter().cloned();
     let documents = documents.map(|one| if is_other { others(one) } else { one });
-    twin.upsert(documents.collect()).await.unwrap();
+    twin.upsert(documents.collect(), &Ceiling::none()).await.unwrap();
     for teams in [&["ours"][..], &["ours", "theirs"]] {
         let (here, there) = (people.member(teams, index).await, people.member(teams, &twin).await);
         assert_eq!(index.size(&here).await.unwrap(), twin.size(&there).await.unwrap());

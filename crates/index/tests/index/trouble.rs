@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bailiwick_index::{DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options};
-use bailiwick_policy::{AttributeConfig, Label, Schema};
+use bailiwick_policy::{AttributeConfig, Ceiling, Label, Schema};
 use serde_json::{Value, json};
 
 use crate::people::People;
@@ -22,12 +22,15 @@ async fn a_search_between_two_changes_sees_no_trace_of_the_other_state() {
     let index = open(folder.path());
     let texts = ["a pump and a valve", "a pump that leaks", "a valve"];
     for (n, text) in texts.iter().enumerate() {
-        index.upsert(vec![document(&format!("d{n}"), "ours", &[text])]).await.unwrap();
+        index
+            .upsert(vec![document(&format!("d{n}"), "ours", &[text])], &Ceiling::none())
+            .await
+            .unwrap();
     }
     let id = DocumentId::new("d1").unwrap();
     let move_to = async |index: &EmbeddedIndex, team: &str| {
         let label = schema().label(&metadata(team)).unwrap();
-        index.relabel(&id, metadata(team), label).await.unwrap().unwrap();
+        index.relabel(&id, metadata(team), label, &Ceiling::none()).await.unwrap().unwrap();
     };
     move_to(&index, "theirs").await;
     let ours = people.member(&["ours"], &index).await;
@@ -103,7 +106,7 @@ async fn levels_that_change_lower_no_document() {
     };
     let documents =
         vec![store("ranked", json!(2), None), store("lost", json!(3), Some(Label::quarantine()))];
-    with(folder.path(), Arc::clone(&first)).upsert(documents).await.unwrap();
+    with(folder.path(), Arc::clone(&first)).upsert(documents, &Ceiling::none()).await.unwrap();
     // The rank 2 was Secret and stays it; the rank 3 was nothing and stays in quarantine.
     for names in [&["Public", "Internal", "Secret"][..], &["Open", "Public", "Internal", "Secret"]]
     {

@@ -1,7 +1,7 @@
 //! What a write changes, and when.
 
 use bailiwick_index::{DocumentId, Index, IndexError, Mode, Size};
-use bailiwick_policy::AdminRule;
+use bailiwick_policy::{AdminRule, Ceiling};
 
 use crate::people::People;
 use crate::{document, metadata, open, query, schema, seen};
@@ -16,18 +16,26 @@ async fn a_write_is_seen_by_the_next_search() {
     let people = People::new().await;
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
-    let receipt = index.upsert(vec![document("a", "ours", &["a pump", "a valve"])]).await.unwrap();
+    let receipt = index
+        .upsert(vec![document("a", "ours", &["a pump", "a valve"])], &Ceiling::none())
+        .await
+        .unwrap();
     assert_eq!((receipt.documents, receipt.chunks), (1, 2));
     assert_eq!(index.revision(), receipt.revision);
     let ours = people.member(&["ours"], &index).await;
     assert_eq!(ids(&index, &ours).await, ["a#0", "a#1"]);
 
-    index.upsert(vec![document("a", "ours", &["only a valve now"])]).await.unwrap();
+    index
+        .upsert(vec![document("a", "ours", &["only a valve now"])], &Ceiling::none())
+        .await
+        .unwrap();
     assert_eq!(ids(&index, &ours).await, ["a#0"]);
     assert_eq!(index.size(&ours).await.unwrap(), Size { labels: 1, chunks: 1 });
 
-    let receipt =
-        index.remove(&["a", "never"].map(|id| DocumentId::new(id).unwrap())).await.unwrap();
+    let receipt = index
+        .remove(&["a", "never"].map(|id| DocumentId::new(id).unwrap()), &Ceiling::none())
+        .await
+        .unwrap();
     assert_eq!((receipt.documents, receipt.chunks), (1, 1));
     assert_eq!(ids(&index, &ours).await, [""; 0]);
     assert_eq!(index.size(&ours).await.unwrap(), Size::default());
@@ -39,13 +47,13 @@ async fn a_new_label_is_in_force_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
     let id = DocumentId::new("a").unwrap();
-    index.upsert(vec![document("a", "ours", &["a pump"])]).await.unwrap();
+    index.upsert(vec![document("a", "ours", &["a pump"])], &Ceiling::none()).await.unwrap();
     let ours = people.member(&["ours"], &index).await;
     assert!(index.document(&id, &ours).await.unwrap().is_some());
 
     let moved = metadata("theirs");
     let label = schema().label(&moved).unwrap();
-    index.relabel(&id, moved, label.clone()).await.unwrap().unwrap();
+    index.relabel(&id, moved, label.clone(), &Ceiling::none()).await.unwrap().unwrap();
     assert_eq!(ids(&index, &ours).await, [""; 0], "the old bailiwick does not reach it");
     assert!(index.document(&id, &ours).await.unwrap().is_none());
     let theirs = people.member(&["theirs"], &index).await;
@@ -54,7 +62,9 @@ async fn a_new_label_is_in_force_at_once() {
     assert_eq!(found.metadata, metadata("theirs"));
 
     let never = DocumentId::new("never").unwrap();
-    assert!(index.relabel(&never, metadata("ours"), label).await.unwrap().is_none());
+    assert!(
+        index.relabel(&never, metadata("ours"), label, &Ceiling::none()).await.unwrap().is_none()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +79,7 @@ async fn labels_are_counted_as_documents_come_change_and_go() {
     for (id, team, chunks) in documents {
         let passages: Vec<_> = (0..chunks).map(|n| format!("pump {n}")).collect();
         let passages: Vec<&str> = passages.iter().map(String::as_str).collect();
-        index.upsert(vec![document(id, team, &passages)]).await.unwrap();
+        index.upsert(vec![document(id, team, &passages)], &Ceiling::none()).await.unwrap();
     }
     let counted = async || {
         let sizes = index.label_sizes(oversight).await.unwrap();
@@ -84,11 +94,11 @@ async fn labels_are_counted_as_documents_come_change_and_go() {
     let id = DocumentId::new("a").unwrap();
     let moved = metadata("theirs");
     let theirs = schema().label(&moved).unwrap();
-    index.relabel(&id, moved, theirs.clone()).await.unwrap();
+    index.relabel(&id, moved, theirs.clone(), &Ceiling::none()).await.unwrap();
     assert_eq!(counted().await, [("ours".into(), 1, 1), ("theirs".into(), 2, 12)]);
     assert_eq!(index.label_of(&id, oversight).await.unwrap(), index.labels().find(&theirs));
 
-    index.remove(&[id.clone(), DocumentId::new("b").unwrap()]).await.unwrap();
+    index.remove(&[id.clone(), DocumentId::new("b").unwrap()], &Ceiling::none()).await.unwrap();
     assert_eq!(counted().await, [("theirs".into(), 1, 9)]);
     assert_eq!(index.label_of(&id, oversight).await.unwrap(), None);
 }
@@ -98,9 +108,9 @@ async fn a_bailiwick_does_not_grow_by_itself() {
     let people = People::new().await;
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
-    index.upsert(vec![document("a", "theirs", &["a pump"])]).await.unwrap();
+    index.upsert(vec![document("a", "theirs", &["a pump"])], &Ceiling::none()).await.unwrap();
     let before = people.member(&["ours", "theirs"], &index).await;
-    index.upsert(vec![document("b", "ours", &["a pump"])]).await.unwrap();
+    index.upsert(vec![document("b", "ours", &["a pump"])], &Ceiling::none()).await.unwrap();
     assert_eq!(ids(&index, &before).await, ["a#0"], "the label of b was not decided on");
     let after = people.member(&["ours", "theirs"], &index).await;
     assert_eq!(ids(&index, &after).await, ["a#0", "b#0"]);
@@ -111,8 +121,8 @@ async fn a_bailiwick_of_another_index_opens_nothing() {
     let people = People::new().await;
     let folders = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (index, other) = (open(folders.0.path()), open(folders.1.path()));
-    index.upsert(vec![document("a", "theirs", &["a pump"])]).await.unwrap();
-    other.upsert(vec![document("a", "ours", &["a pump"])]).await.unwrap();
+    index.upsert(vec![document("a", "theirs", &["a pump"])], &Ceiling::none()).await.unwrap();
+    other.upsert(vec![document("a", "ours", &["a pump"])], &Ceiling::none()).await.unwrap();
     let foreign = people.member(&["ours"], &other).await;
     let id = DocumentId::new("a").unwrap();
     let searched = index.search(&query("pump", Mode::Hybrid, 1), &foreign).await;
@@ -128,15 +138,17 @@ async fn a_batch_with_a_bad_vector_stores_nothing() {
     let index = open(folder.path());
     let mut bad = document("b", "ours", &["a pump"]);
     bad.chunks[0].vector.pop();
-    let refused = index.upsert(vec![document("a", "ours", &["a pump"]), bad]).await;
+    let refused =
+        index.upsert(vec![document("a", "ours", &["a pump"]), bad], &Ceiling::none()).await;
     assert!(matches!(refused, Err(IndexError::Dimensions { expected: 8, found: 7 })));
     for wrong in [f32::NAN, f32::INFINITY, 1e6] {
         let mut bad = document("b", "ours", &["a pump"]);
         bad.chunks[0].vector[3] = wrong;
-        let refused = index.upsert(vec![document("a", "ours", &["a pump"]), bad]).await;
+        let refused =
+            index.upsert(vec![document("a", "ours", &["a pump"]), bad], &Ceiling::none()).await;
         assert!(matches!(refused, Err(IndexError::NotFinite)), "{wrong}");
     }
-    index.upsert(vec![document("c", "ours", &["a valve"])]).await.unwrap();
+    index.upsert(vec![document("c", "ours", &["a valve"])], &Ceiling::none()).await.unwrap();
     let ours = people.member(&["ours"], &index).await;
     assert_eq!(ids(&index, &ours).await, ["c#0"]);
 }
@@ -145,7 +157,7 @@ async fn a_batch_with_a_bad_vector_stores_nothing() {
 async fn unchanged_means_the_same_hash() {
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
-    index.upsert(vec![document("a", "ours", &["a pump"])]).await.unwrap();
+    index.upsert(vec![document("a", "ours", &["a pump"])], &Ceiling::none()).await.unwrap();
     let asked = [("a", [7; 32]), ("a", [8; 32]), ("b", [7; 32])];
     let asked = asked.map(|(id, hash)| (DocumentId::new(id).unwrap(), hash));
     assert_eq!(index.unchanged(&asked).await.unwrap(), [true, false, false]);
@@ -161,13 +173,13 @@ async fn a_search_never_sees_half_a_batch() {
         let text = format!("pump generation{generation}");
         (0..10).map(|n| document(&format!("d{n}"), "ours", &[text.as_str()])).collect::<Vec<_>>()
     };
-    index.upsert(batch(0)).await.unwrap();
+    index.upsert(batch(0), &Ceiling::none()).await.unwrap();
     let ours = people.member(&["ours"], &index).await;
     let writer = tokio::spawn({
         let index = index.clone();
         async move {
             for generation in 1..12 {
-                index.upsert(batch(generation)).await.unwrap();
+                index.upsert(batch(generation), &Ceiling::none()).await.unwrap();
             }
         }
     });

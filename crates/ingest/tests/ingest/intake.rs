@@ -8,7 +8,7 @@ use bailiwick_index::{
 };
 use bailiwick_ingest::{Intake, IntakeError, Refusal, SourceDocument, Stamp, Unlabelled};
 use bailiwick_models::{Embedder, Embedders, ModelError};
-use bailiwick_policy::{Bailiwick, Label, LabelId, LabelTable, Oversight};
+use bailiwick_policy::{Bailiwick, Ceiling, Label, LabelId, LabelTable, Oversight};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -90,14 +90,18 @@ impl Index for Witness {
         self.index.label_of(id, oversight).await
     }
 
-    async fn upsert(&self, documents: Vec<NewDocument>) -> Result<Receipt, IndexError> {
+    async fn upsert(
+        &self,
+        documents: Vec<NewDocument>,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError> {
         self.upserts.fetch_add(1, Ordering::SeqCst);
         self.written.lock().unwrap().extend(documents.iter().cloned());
-        self.index.upsert(documents).await
+        self.index.upsert(documents, ceiling).await
     }
 
-    async fn remove(&self, ids: &[DocumentId]) -> Result<Receipt, IndexError> {
-        self.index.remove(ids).await
+    async fn remove(&self, ids: &[DocumentId], ceiling: &Ceiling) -> Result<Receipt, IndexError> {
+        self.index.remove(ids, ceiling).await
     }
 
     async fn relabel(
@@ -105,8 +109,9 @@ impl Index for Witness {
         id: &DocumentId,
         metadata: Map<String, Value>,
         label: Label,
+        ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError> {
-        self.index.relabel(id, metadata, label).await
+        self.index.relabel(id, metadata, label, ceiling).await
     }
 
     async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError> {
@@ -156,6 +161,7 @@ fn stamp(run: &str) -> Stamp {
         ingested_by: "spiffe://acme.example/agent/reader".into(),
         token_jti: Some(format!("token-{run}")),
         scope: None,
+        ceiling: Ceiling::none(),
     }
 }
 
@@ -323,9 +329,14 @@ async fn a_document_sent_again_takes_back_what_was_set() {
 async fn documents_are_removed_by_name() {
     let house = House::open();
     house.store(vec![secret("a", "Text"), secret("b", "Text")]).await.unwrap();
-    let receipt = house.intake.remove(&["a".into(), "absent".into()]).await.unwrap();
+    let receipt =
+        house.intake.remove(&["a".into(), "absent".into()], &Ceiling::none()).await.unwrap();
     assert_eq!(receipt.documents, 1);
-    assert_eq!(refusals(house.intake.remove(&["b".into(), String::new()]).await)[0].index, 1);
+    assert_eq!(
+        refusals(house.intake.remove(&["b".into(), String::new()], &Ceiling::none()).await)[0]
+            .index,
+        1
+    );
     assert_eq!(
         house.store(vec![secret("a", "Text"), secret("b", "Text")]).await.unwrap().documents,
         1

@@ -7,7 +7,7 @@ use bailiwick_authority::Grant;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Document, DocumentId, Receipt};
 use bailiwick_ingest::{IntakeError, Metadata, SourceDocument, Stamp, Unlabelled};
-use bailiwick_policy::Step;
+use bailiwick_policy::{Bounds, BoundsError, Ceiling, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tracing::Instrument;
@@ -67,27 +67,40 @@ pub(crate) struct Written {
     revision: u64,
 }
 
-/// An agent that may write. It is asked before the body is read, which may be large.
+/// An agent that may write, up to its ceiling. It is asked before the body is read, which may be
+/// large.
 #[derive(Debug)]
-pub(crate) struct Writer(Grant);
+pub(crate) struct Writer(Grant, Ceiling);
 
 impl FromRequestParts<App> for Writer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
         let Agent(grant) = Agent::from_request_parts(parts, app).await?;
-        let Err(lacking) = grant.require(WRITE) else {
-            return Ok(Self(grant));
+        let (cause, problem) = match (grant.require(WRITE), ceiling(&grant, app)) {
+            (Ok(()), Ok(ceiling)) => return Ok(Self(grant, ceiling)),
+            (Err(lacking), _) => (lacking.to_string(), insufficient_scope(WRITE, app)),
+            (_, Err(error)) => {
+                let detail = "This agent's ceiling does not fit the schema; delegate to it anew.";
+                (error.to_string(), Problem::forbidden(detail))
+            }
         };
         let mut event = grant.event(Kind::Ingested, Outcome::Refused);
-        event.detail = Some(lacking.to_string());
+        event.detail = Some(cause);
         event.scope = Some(WRITE.to_owned());
         event.request_id = Some(RequestId::of(&parts.extensions));
         if let Err(error) = app.audit.record(event).await {
             tracing::error!(%error, "a refusal was not recorded");
         }
-        Err(insufficient_scope(WRITE, app))
+        Err(problem)
     }
+}
+
+/// The labels that an agent may write, as this schema understands what was delegated.
+fn ceiling(grant: &Grant, app: &App) -> Result<Ceiling, BoundsError> {
+    let schema = app.policy.schema();
+    let bounds = grant.ceilings().iter().map(|bounds| Bounds::new(schema, bounds));
+    bounds.collect::<Result<_, _>>().map(Ceiling::new)
 }
 
 /// A document that the caller may read. Forbidden and absent look the same.
@@ -146,12 +159,13 @@ async fn permitted(
 pub(crate) async fn write(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Writer(grant): Writer,
+    Writer(grant, ceiling): Writer,
     Body(batch): Body<Batch>,
 ) -> Result<Json<Written>, Problem> {
     let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
     to_the_end(async move {
-        let stored = app.intake.store(batch.documents, &stamp(&grant), Unlabelled::Refuse).await;
+        let stamp = stamp(&grant, ceiling);
+        let stored = app.intake.store(batch.documents, &stamp, Unlabelled::Refuse).await;
         finish(&app, &grant, request, ids, stored.map(Some)).await
     })
     .await
@@ -160,16 +174,16 @@ pub(crate) async fn write(
 /// Gives a document other metadata; in force for every query that starts after the answer.
 #[utoipa::path(put, path = "/api/documents/{id}/metadata", tag = "agents",
     params(("id" = String, Path)), request_body = Object,
-    responses((status = 200, body = Written), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn relabel(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Writer(grant): Writer,
+    Writer(grant, ceiling): Writer,
     Segment(id): Segment,
     Body(Metadata(metadata)): Body<Metadata>,
 ) -> Result<Json<Written>, Problem> {
     to_the_end(async move {
-        let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant)).await;
+        let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant, ceiling)).await;
         finish(&app, &grant, request, vec![id], changed).await
     })
     .await
@@ -177,15 +191,15 @@ pub(crate) async fn relabel(
 
 /// Removes a document.
 #[utoipa::path(delete, path = "/api/documents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Written), (status = 404, body = Problem)))]
+    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn remove(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Writer(grant): Writer,
+    Writer(grant, ceiling): Writer,
     Segment(id): Segment,
 ) -> Result<Json<Written>, Problem> {
     to_the_end(async move {
-        let removed = app.intake.remove(std::slice::from_ref(&id)).await;
+        let removed = app.intake.remove(std::slice::from_ref(&id), &ceiling).await;
         let removed = removed.map(|receipt| (receipt.documents > 0).then_some(receipt));
         finish(&app, &grant, request, vec![id], removed).await
     })
@@ -207,11 +221,12 @@ async fn to_the_end(
         })
 }
 
-fn stamp(grant: &Grant) -> Stamp {
+fn stamp(grant: &Grant, ceiling: Ceiling) -> Stamp {
     Stamp {
         ingested_by: grant.spiffe_id().to_owned(),
         token_jti: Some(grant.token_id().to_owned()),
         scope: Some(WRITE.to_owned()),
+        ceiling,
     }
 }
 
@@ -245,7 +260,7 @@ fn written_event(grant: &Grant, written: &Result<Option<Receipt>, IntakeError>) 
             event.index_revision = Some(receipt.revision);
             event
         }
-        Err(error @ IntakeError::Refused(_)) => {
+        Err(error @ (IntakeError::Refused(_) | IntakeError::Beyond(_))) => {
             grant.event(Kind::Ingested, Outcome::Refused).with_detail(error.to_string())
         }
         Err(error) => grant.event(Kind::Ingested, Outcome::Failed).with_detail(error.to_string()),
@@ -255,6 +270,7 @@ fn written_event(grant: &Grant, written: &Result<Option<Receipt>, IntakeError>) 
 fn refused(error: IntakeError) -> Problem {
     match &error {
         IntakeError::Refused(refusals) => Problem::refused(error.to_string(), json!(refusals)),
+        IntakeError::Beyond(refusals) => Problem::beyond(error.to_string(), json!(refusals)),
         _ => {
             tracing::error!(error = &error as &dyn std::error::Error, "documents were not stored");
             Problem::unavailable(error.to_string())

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use bailiwick_authority::Timestamp;
+use bailiwick_authority::{ActingFor, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -33,6 +33,9 @@ pub(crate) struct Me {
     expires_in: i64,
     /// Names the policy that decided.
     policy_revision: String,
+    /// The agents that ask for her, by SPIFFE ID, the one that holds the token first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actors: Vec<String>,
     /// Whether she may administer.
     administrator: bool,
 }
@@ -43,7 +46,9 @@ pub(crate) struct Me {
 pub(crate) async fn me(State(app): State<App>, reader: Reader) -> Result<Json<Me>, Problem> {
     let (claims, missing) = app.policy.claims_read(&reader.claims);
     let bailiwick = app.index.size(&reader.bailiwick).await.map_err(ask::unavailable)?;
-    let expires_at = Timestamp::from_unix(reader.claims.expires_at());
+    let through = reader.through.as_ref();
+    let expires_at = through.map_or(reader.claims.expires_at(), ActingFor::expires_at);
+    let expires_at = Timestamp::from_unix(expires_at);
     Ok(Json(Me {
         issuer: reader.claims.issuer().to_owned(),
         subject: reader.claims.subject().to_owned(),
@@ -53,10 +58,12 @@ pub(crate) async fn me(State(app): State<App>, reader: Reader) -> Result<Json<Me
         expires_at,
         expires_in: expires_at.unix() - Timestamp::now().unix(),
         policy_revision: reader.bailiwick.policy_revision().to_owned(),
-        administrator: app
-            .settings
-            .admin
-            .as_ref()
-            .is_some_and(|rule| rule.oversight(&reader.claims).is_some()),
+        actors: through.map(|through| through.actors().to_vec()).unwrap_or_default(),
+        administrator: through.is_none()
+            && app
+                .settings
+                .admin
+                .as_ref()
+                .is_some_and(|rule| rule.oversight(&reader.claims).is_some()),
     }))
 }

@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use bailiwick_authority::{Agent, Authentication, AuthorityError, Delegation, DelegationRequest};
+use bailiwick_policy::Bounds;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -54,6 +56,13 @@ pub(crate) struct NewDelegation {
     ttl_seconds: Option<u64>,
     /// How long the delegation lasts.
     lifetime_seconds: Option<u64>,
+    /// The labels that it may write: `{"attribute": [values] | {"operator": value}}`. Default:
+    /// those of any document.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
+    ceiling: Option<Map<String, Value>>,
+    /// The labels that it may read for people who may read them too. Default: none.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
+    read: Option<Map<String, Value>>,
 }
 
 /// Delegates to an agent, in place of what was delegated before.
@@ -66,11 +75,17 @@ pub(crate) async fn delegate(
     Segment(name): Segment,
     Body(new): Body<NewDelegation>,
 ) -> Result<Json<Delegation>, Problem> {
+    for bounds in new.ceiling.iter().chain(&new.read) {
+        Bounds::new(app.policy.schema(), bounds)
+            .map_err(|error| Problem::bad_request(error.to_string()))?;
+    }
     let request = DelegationRequest {
         permissions: new.permissions,
         audience: new.audience,
         ttl_seconds: new.ttl_seconds,
         lifetime_seconds: new.lifetime_seconds,
+        ceiling: new.ceiling,
+        read: new.read,
     };
     app.authority.delegate(&name, request, &by).await.map(Json).map_err(failed)
 }
