@@ -19,6 +19,7 @@ test: test-tools $(WEB_TOOLS)
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) test --workspace --locked
 	$(CARGO) build --locked --package bailiwick
+	python/test
 	tests/peers/run
 	tests/web/run
 
