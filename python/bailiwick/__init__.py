@@ -1,5 +1,7 @@
 """Identity-aware retrieval: what a search finds, the person who asked may read."""
 
+import logging
+
 from bailiwick.errors import (
     BailiwickError,
     Denied,
@@ -19,3 +21,6 @@ __all__ = [
     "TokenExpired",
     "Unavailable",
 ]
+
+# Nothing is printed: without this, Python prints the warnings that nobody handles.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

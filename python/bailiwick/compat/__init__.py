@@ -1,0 +1,1 @@
+"""Other packages' names, for programs that were written for them."""
