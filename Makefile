@@ -20,6 +20,7 @@ test: test-tools $(WEB_TOOLS)
 	$(CARGO) test --workspace --locked
 	$(CARGO) build --locked --package bailiwick
 	python/test
+	python/test-versions
 	tests/peers/run
 	tests/web/run
 
