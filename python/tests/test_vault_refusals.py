@@ -3,6 +3,10 @@
 import asyncio
 import re
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -142,6 +146,44 @@ def test_a_server_that_does_not_answer(authority: Peer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         refused(url, Unavailable, "cannot be reached", timeout=0.2)
+
+
+@contextmanager
+def endless(piece: bytes, pause: float) -> Iterator[str]:
+    """The address of a server whose answers have no end."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                visitor, _ = server.accept()
+            except OSError:
+                return
+            with suppress(OSError), visitor:
+                visitor.recv(65536)
+                visitor.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+                while True:
+                    visitor.sendall(piece)
+                    time.sleep(pause)
+
+    thread = Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        # A listener that is only closed would leave the thread in `accept`.
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("piece", "pause", "says"),
+    [(b" " * 2**20, 0, "more than 67108864 bytes"), (b" ", 0.05, "too slow; try again")],
+)
+def test_a_body_without_end_is_cut_off(piece: bytes, pause: float, says: str) -> None:
+    with endless(piece, pause) as url:
+        refused(url, Unavailable, says, timeout=0.5 if pause else 10)
 
 
 def test_the_exception_leads_to_no_request_with_a_token(authority: Peer) -> None:
