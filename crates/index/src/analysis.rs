@@ -1,13 +1,13 @@
 //! Text to the words that BM25 counts.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use ahash::AHashMap;
 use frostem::{Algorithm, Stemmer};
 
 /// The longest word in bytes; longer ones are data, not language.
 const LONGEST: usize = 64;
-/// How many stems are remembered. Few words make up most of any text.
+/// How many words are remembered. Few words make up most of any text.
 const REMEMBERED: usize = 1 << 16;
 /// Words that nearly every English text has.
 const STOP_WORDS: [&str; 33] = [
@@ -20,7 +20,7 @@ const STOP_WORDS: [&str; 33] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Words {
     /// Each word once, and how often it stands there, at most 255.
-    pub(crate) counted: Vec<(Box<str>, u8)>,
+    pub(crate) counted: Vec<(Arc<str>, u8)>,
     /// How many there are, at most 65,535.
     pub(crate) length: u16,
 }
@@ -29,18 +29,49 @@ pub(crate) struct Words {
 /// and "connecting" are one.
 pub(crate) struct Analyzer {
     stemmer: Stemmer,
-    stems: AHashMap<Box<str>, Box<str>>,
+    /// The number of each known word's stem; stop words have none.
+    known: AHashMap<Box<str>, Option<u32>>,
+    numbers: AHashMap<Arc<str>, u32>,
+    /// By number.
+    stems: Vec<Arc<str>>,
     lower: String,
 }
 
 impl Analyzer {
     pub(crate) fn new() -> Self {
-        let stemmer = Stemmer::new(Algorithm::English);
-        Self { stemmer, stems: AHashMap::new(), lower: String::new() }
+        Self {
+            stemmer: Stemmer::new(Algorithm::English),
+            known: STOP_WORDS.iter().map(|word| ((*word).into(), None)).collect(),
+            numbers: AHashMap::new(),
+            stems: Vec::new(),
+            lower: String::new(),
+        }
     }
 
-    /// Calls `each` with the stem of every word, in order.
-    pub(crate) fn words(&mut self, text: &str, mut each: impl FnMut(&str)) {
+    /// The words of one chunk, counted.
+    pub(crate) fn count(&mut self, text: &str) -> Words {
+        let mut numbers = self.numbers(text);
+        let length = u16::try_from(numbers.len()).unwrap_or(u16::MAX);
+        numbers.sort_unstable();
+        let counted = numbers.chunk_by(|left, right| left == right).filter_map(|same| {
+            let stem = self.stems.get(*same.first()? as usize)?;
+            Some((Arc::clone(stem), u8::try_from(same.len()).unwrap_or(u8::MAX)))
+        });
+        Words { counted: counted.collect(), length }
+    }
+
+    /// The stem of every word, in order.
+    pub(crate) fn words(&mut self, text: &str) -> Vec<Arc<str>> {
+        let numbers = self.numbers(text);
+        numbers.iter().filter_map(|number| self.stems.get(*number as usize).cloned()).collect()
+    }
+
+    /// The number of the stem of every word, in order. It holds until the next call.
+    fn numbers(&mut self, text: &str) -> Vec<u32> {
+        if self.known.len() >= REMEMBERED {
+            *self = Self::new();
+        }
+        let mut numbers = Vec::new();
         for word in text.split(|c: char| !c.is_alphanumeric()) {
             if word.is_empty() || word.len() > LONGEST {
                 continue;
@@ -52,40 +83,25 @@ impl Analyzer {
             } else {
                 self.lower.extend(word.chars().flat_map(char::to_lowercase));
             }
-            if !STOP_WORDS.contains(&self.lower.as_str()) {
-                each(stem(&self.stemmer, &mut self.stems, &self.lower));
-            }
+            let number = match self.known.get(self.lower.as_str()) {
+                Some(known) => *known,
+                None => Some(self.learn()),
+            };
+            numbers.extend(number);
         }
+        numbers
     }
 
-    /// The words of one chunk, counted.
-    pub(crate) fn count(&mut self, text: &str) -> Words {
-        let mut counts: AHashMap<Box<str>, u8> = AHashMap::new();
-        let mut length = 0_u16;
-        self.words(text, |word| {
-            length = length.saturating_add(1);
-            match counts.get_mut(word) {
-                Some(count) => *count = count.saturating_add(1),
-                None => drop(counts.insert(word.into(), 1)),
-            }
+    /// The number of the stem of the word in [`Self::lower`], from now on.
+    fn learn(&mut self) -> u32 {
+        let stem: Arc<str> = self.stemmer.stem(&self.lower).into();
+        let number = *self.numbers.entry(stem).or_insert_with_key(|stem| {
+            self.stems.push(Arc::clone(stem));
+            self.stems.len() as u32 - 1
         });
-        Words { counted: counts.into_iter().collect(), length }
+        self.known.insert(self.lower.as_str().into(), Some(number));
+        number
     }
-}
-
-fn stem<'a>(stemmer: &Stemmer, stems: &'a mut AHashMap<Box<str>, Box<str>>, word: &str) -> &'a str {
-    if stems.len() >= REMEMBERED {
-        stems.clear();
-    }
-    // A second look-up of what was just found is what the borrow checker asks for.
-    if !stems.contains_key(word) {
-        let stem = match stemmer.stem(word) {
-            Cow::Borrowed(stem) => stem.into(),
-            Cow::Owned(stem) => stem.into_boxed_str(),
-        };
-        stems.insert(word.into(), stem);
-    }
-    stems.get(word).map(AsRef::as_ref).unwrap_or_default()
 }
 
 #[cfg(test)]

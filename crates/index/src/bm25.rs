@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::analysis::Analyzer;
 use crate::rank::{Best, Ranked};
@@ -71,13 +72,13 @@ pub(crate) fn score<'a, 'b>(
 }
 
 /// The distinct words of the query in a fixed order, and how often each stands in it.
-fn words(query: &str, analyzer: &mut Analyzer) -> BTreeMap<String, usize> {
+fn words(query: &str, analyzer: &mut Analyzer) -> BTreeMap<Arc<str>, usize> {
     let mut words = BTreeMap::new();
-    analyzer.words(query, |word| {
-        if words.len() < MOST_WORDS || words.contains_key(word) {
-            *words.entry(word.to_owned()).or_insert(0) += 1;
+    for word in analyzer.words(query) {
+        if words.len() < MOST_WORDS || words.contains_key(&word) {
+            *words.entry(word).or_insert(0) += 1;
         }
-    });
+    }
     words
 }
 

@@ -167,10 +167,10 @@ fn factors(square: f64, product: f64, squares: f64, width: f64) -> Factors {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a whole number from 0 to 15"
+    reason = "from 0 to 15, and what is left out is wanted to be"
 )]
 fn above_lowest(number: f32) -> u8 {
-    (number.floor() + STEPS).clamp(0.0, 2.0 * STEPS - 1.0) as u8
+    (number + STEPS).clamp(0.0, 2.0 * STEPS - 1.0) as u8
 }
 
 fn level(above: u8) -> i32 {

@@ -17,7 +17,7 @@ use crate::segment::Segment;
 use crate::snapshot::{Part, Place, Visible};
 
 /// Up to so many permitted chunks, reading codes first would not be faster.
-const FEW: u64 = 512;
+const FEW: u64 = 2048;
 /// How many of the highest bounds are compared whole to learn how good the best are at least.
 const PROBES: usize = 100;
 /// Bounds that are looked at together: they stay in the nearest cache.

@@ -1,5 +1,7 @@
 //! Chunks that are in no segment yet.
 
+use std::sync::Arc;
+
 use ahash::AHashMap;
 use bailiwick_policy::LabelId;
 use half::f16;
@@ -37,7 +39,7 @@ pub(crate) struct FreshRow {
 }
 
 /// A word, the places that hold it, and how often each does.
-type Term = (Box<str>, Vec<(u32, u8)>);
+type Term = (Arc<str>, Vec<(u32, u8)>);
 
 /// Chunks and, for each word, which of them hold it.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Fresh {
     pub(super) const EMPTY: Self = Self { rows: Vec::new(), terms: Vec::new() };
 
     pub(crate) fn new(mut rows: Vec<FreshRow>) -> Self {
-        let mut terms: AHashMap<Box<str>, Vec<(u32, u8)>> = AHashMap::new();
+        let mut terms: AHashMap<Arc<str>, Vec<(u32, u8)>> = AHashMap::new();
         for (place, row) in (0..).zip(&mut rows) {
             for (word, frequency) in row.analysed.words.counted.drain(..) {
                 terms.entry(word).or_default().push((place, frequency));
