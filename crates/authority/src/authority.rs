@@ -353,7 +353,7 @@ fn known(writing: &Writing<'_>, name: &str) -> Result<Agent, AuthorityError> {
     writing.agent(name)?.ok_or_else(|| AuthorityError::NoSuchAgent(name.to_owned()))
 }
 
-fn administered(kind: Kind, by: &Administrator) -> Event {
+pub(crate) fn administered(kind: Kind, by: &Administrator) -> Event {
     let mut event = Event::new(kind, Outcome::Ok);
     match by {
         Administrator::CommandLine => event.subject = Some("command line".into()),

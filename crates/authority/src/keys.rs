@@ -15,7 +15,9 @@ use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents,
+};
 use bailiwick_identity::jws::KeySet;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -69,7 +71,8 @@ impl Keys {
         self.rotate(writing).map(Some)
     }
 
-    /// Makes a new key the current one, and forgets those whose last token has expired.
+    /// Makes a new key the current one, and removes the private halves of those whose last token
+    /// has expired. The public halves stay: they verify checkpoints of the audit trail.
     pub(crate) fn rotate(&self, writing: &Writing<'_>) -> Result<String, AuthorityError> {
         let now = Timestamp::now();
         for key in writing.keys()?.iter().filter(|key| !verifies(key, now)) {
@@ -77,7 +80,7 @@ impl Keys {
                 Err(e) if e.kind() != ErrorKind::NotFound => {
                     return Err(DatabaseError::file(&self.file(&key.kid), e).into());
                 }
-                _ => writing.delete_key(&key.kid)?,
+                _ => {}
             }
         }
         let signer = Signer::generate()?;
@@ -189,14 +192,45 @@ impl Signer {
         let mut token = encoded(&header)?;
         token.push('.');
         token.push_str(&encoded(claims)?);
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
-            .map_err(|_| AuthorityError::SigningKey("it does not sign".into()))?;
+        let signature = self.signature(token.as_bytes())?;
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        token.push_str(&signature);
         Ok(token)
     }
+
+    /// The signature of a statement that is no token: RSASSA-PKCS1-v1_5 with SHA-256, base64url.
+    /// A token's signed text begins with its header, which no statement does.
+    pub(crate) fn sign_statement(&self, text: &str) -> Result<String, AuthorityError> {
+        self.signature(text.as_bytes())
+    }
+
+    pub(crate) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<String, AuthorityError> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .map_err(|_| AuthorityError::SigningKey("it does not sign".into()))?;
+        Ok(URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// Whether the key of this row signed the statement.
+pub(crate) fn signed(row: &KeyRow, text: &str, signature: &str) -> bool {
+    let jwk: Value = serde_json::from_str(&row.jwk).unwrap_or_default();
+    let number = |name| {
+        let text = jwk.get(name).and_then(Value::as_str)?;
+        URL_SAFE_NO_PAD.decode(text).ok()
+    };
+    let (Some(n), Some(e), Ok(signature)) =
+        (number("n"), number("e"), URL_SAFE_NO_PAD.decode(signature))
+    else {
+        return false;
+    };
+    let key = RsaPublicKeyComponents { n, e };
+    key.verify(&RSA_PKCS1_2048_8192_SHA256, text.as_bytes(), &signature).is_ok()
 }
 
 #[derive(Serialize)]
@@ -228,7 +262,7 @@ fn thumbprint(pair: &RsaKeyPair) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
 }
 
-/// Copies the private keys of one directory into another, which is made.
+/// Copies the secret keys of one directory into another, which is made.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
     database::private_directory(to)?;
     let wrong = |e| DatabaseError::file(from, e);
@@ -236,7 +270,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
         let entry = entry.map_err(wrong)?;
         let (file, copy) = (entry.path(), to.join(entry.file_name()));
         // Anything else is a key that another process is about to write.
-        if file.extension().is_none_or(|extension| extension != "pk8") {
+        if file.extension().is_none_or(|extension| extension != "pk8" && extension != "hmac") {
             continue;
         }
         match fs::read(&file).map(SecretSlice::from) {
@@ -251,7 +285,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
 }
 
 /// Writes a file that only its owner reads, whole or not at all, and onto the disk.
-fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension(format!("{}.part", Uuid::new_v4()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(content)?;

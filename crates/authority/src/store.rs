@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::database::{self, DatabaseError, Shape};
 use crate::scope::Scopes;
 
-const SHAPE: Shape = Shape(&[
+pub(crate) const SHAPE: Shape = Shape(&[
     "
         CREATE TABLE agents (
             client_id    TEXT PRIMARY KEY,
@@ -80,6 +80,13 @@ const SHAPE: Shape = Shape(&[
             what       TEXT NOT NULL,
             ordered_at INTEGER NOT NULL
         ) STRICT;
+    ",
+    "
+        CREATE TABLE audit_seals (
+            kind TEXT PRIMARY KEY,
+            seq  INTEGER NOT NULL,
+            seal TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
     ",
 ]);
 
@@ -373,9 +380,24 @@ impl Writing<'_> {
         })
     }
 
-    pub(crate) fn delete_key(&self, kid: &str) -> Result<(), DatabaseError> {
-        self.run(|c| c.execute("DELETE FROM signing_keys WHERE kid = ?1", [kid]).map(drop))
+    /// Keeps a seal of the audit trail in the place of an earlier one of its kind.
+    pub(crate) fn put_seal(&self, kind: &str, seq: i64, seal: &str) -> Result<(), DatabaseError> {
+        self.run(|c| {
+            c.execute(
+                "INSERT INTO audit_seals (kind, seq, seal) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET seq = excluded.seq, seal = excluded.seal
+                 WHERE excluded.seq > audit_seals.seq",
+                params![kind, seq, seal],
+            )
+            .map(drop)
+        })
     }
+}
+
+/// The seals of the audit trail, one of each kind.
+pub(crate) fn seals(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached("SELECT seal FROM audit_seals")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Rows of tokens that expired before this second may go.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use bailiwick_authority::audit::Questions;
 use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
 use bailiwick_index::{EmbeddedIndex, Index, Options};
@@ -67,9 +68,11 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let reranker = bailiwick_models::reranker(&config.rerank)?;
     let answerer = bailiwick_answer::answerer(&config.answer)?;
     let Store { index, embedders, intake } = store(config, Arc::clone(policy.schema()))?;
+    let questions = Questions::open(&config.data_dir, config.audit.query)?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be kept")?;
     let settings = settings(config);
     change_vectors(&index, &embedders);
+    tokio::spawn(authority.clone().look_after_trail(config.audit));
     Ok(App::new(Parts {
         verifier,
         policy,
@@ -80,6 +83,7 @@ pub(crate) fn app(config: &Config) -> Result<App> {
         intake,
         authority,
         audit,
+        questions,
         vault,
         settings,
         metrics,

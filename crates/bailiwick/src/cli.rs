@@ -231,11 +231,35 @@ pub(crate) enum Audit {
         n: usize,
     },
     /// Check that no record was altered, removed or moved.
-    #[command(after_help = "Example:
-  bailiwick --json audit verify
+    #[command(after_help = "Examples:
+  bailiwick audit verify
+  bailiwick audit verify --checkpoint /elsewhere/2026-11-21.json
 
-The head, kept elsewhere, also shows a trail that was rewritten whole.")]
-    Verify,
+A checkpoint that was kept elsewhere also shows a trail that was rewritten or set back together
+with everything else on this machine.")]
+    Verify {
+        /// A checkpoint that `bailiwick audit checkpoint` printed. May be repeated.
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+    },
+    /// Sign a checkpoint for the trail as it is now, and print it.
+    #[command(after_help = "Example:
+  bailiwick audit checkpoint > /elsewhere/2026-11-21.json
+
+A server signs checkpoints by itself, as [audit] of the configuration says.")]
+    Checkpoint,
+    /// Print every record, oldest first, a JSON object a line.
+    #[command(after_help = "Example:
+  bailiwick audit export | zstd > /elsewhere/audit.jsonl.zst
+
+Without its last member, `hash`, a line is the text that was hashed, after the hash before it.")]
+    Export,
+    /// Remove the records that are older than `audit.keep_days` of the configuration.
+    #[command(after_help = "Example:
+  bailiwick --config acme.toml audit prune
+
+A server does it by itself, once an hour. The rest still verifies.")]
+    Prune,
 }
 
 #[derive(Debug, Subcommand)]

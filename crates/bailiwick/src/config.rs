@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use bailiwick_answer::AnswerConfig;
+use bailiwick_authority::audit::AuditConfig;
 use bailiwick_authority::{AuthorityConfig, CollectionConfig};
 use bailiwick_identity::IdentityConfig;
 use bailiwick_models::{EmbeddingConfig, RerankConfig};
@@ -46,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) answer: AnswerConfig,
     /// Who issues delegation tokens.
     pub(crate) authority: AuthorityConfig,
+    /// What the audit trail keeps, and for how long. Default: no question, and for ever.
+    #[serde(default)]
+    pub(crate) audit: AuditConfig,
     /// What the vault protects.
     #[serde(default)]
     pub(crate) vault: VaultTable,
@@ -127,7 +131,9 @@ impl Config {
                 path.display()
             )
         })?;
-        toml_file::parse(&text, path)
+        let config: Self = toml_file::parse(&text, path)?;
+        config.audit.validate().map_err(|problem| anyhow!("{}: {problem}", path.display()))?;
+        Ok(config)
     }
 
     /// Where people reach the server, without a slash at the end.

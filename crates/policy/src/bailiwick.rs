@@ -87,6 +87,16 @@ impl Bailiwick {
         self.revision.as_str()
     }
 
+    /// 32 hexadecimal digits that stand for the permitted labels: the first half of the SHA-256 of
+    /// their numbers, one bit a label, in as many words of 64 as it takes, low byte first.
+    pub fn digest(&self) -> String {
+        let used = self.permitted.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+        let words = self.permitted.iter().take(used);
+        let bytes: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+        digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The part of it for which `keep` holds.
     pub(crate) fn filtered(&self, keep: impl Fn(LabelId) -> bool) -> Self {
         let mut smaller = Self::empty(self.table, Arc::clone(&self.revision));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bailiwick_answer::Answerer;
+use bailiwick_authority::audit::Questions;
 use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
 use bailiwick_index::Index;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub authority: Authority,
     /// What happened.
     pub audit: Arc<Audit>,
+    /// What the trail keeps of a question.
+    pub questions: Questions,
     /// The protected records.
     pub vault: Vault,
     /// What the configuration says of the routes.

@@ -1,6 +1,6 @@
 //! The one path behind both questions: bailiwick → hits, maybe reranked → audit record → answer.
 
-use bailiwick_authority::audit::{Event, Kind, Outcome};
+use bailiwick_authority::audit::{ClaimsRead, Event, Kind, Outcome};
 use bailiwick_index::{Fusion, Hits, IndexError, Mode, Query, Size};
 use bailiwick_models::{Embedder, Reranker};
 use bailiwick_policy::{Bailiwick, Label, Narrowing};
@@ -150,7 +150,10 @@ pub(crate) async fn find(
     if let Some(reranker) = reranker {
         rerank(reranker, &question, &mut hits).await?;
     }
-    record(app, found(app, reader, &hits, &receipt)).await?;
+    let mut event = found(app, reader, &hits, &receipt);
+    event.bailiwick_digest = Some(bailiwick.digest());
+    app.questions.note(&question.query, &mut event);
+    record(app, event).await?;
     let sources = Sources::new(app, &hits, size, receipt);
     Ok(Found { question: question.query, hits, sources })
 }
@@ -223,19 +226,34 @@ async fn rerank(reranker: &Reranker, question: &Question, hits: &mut Hits) -> Re
 }
 
 /// What this person reads, with nothing in it yet.
-pub(crate) fn event(reader: &Reader, receipt: &str) -> Event {
-    let mut event = Event::new(Kind::Retrieved, Outcome::Ok).with_request(Some(receipt));
+pub(crate) fn event(app: &App, reader: &Reader, receipt: &str) -> Event {
+    let (said, missing) = app.policy.claims_read(&reader.claims);
+    let mut event = Event::new(Kind::Retrieved, Outcome::Ok)
+        .with_request(Some(receipt))
+        .with_claims(ClaimsRead { said, missing });
     event.issuer = Some(reader.claims.issuer().to_owned());
     event.subject = Some(reader.claims.subject().to_owned());
     event.jti = reader.claims.token_id().map(str::to_owned);
+    event.actors = actors(reader.claims.as_map().get("act"));
     event.policy_revision = Some(reader.bailiwick.policy_revision().to_owned());
+    event.bailiwick_digest = Some(reader.bailiwick.digest());
     if let Some(through) = &reader.through {
         event.agent = Some(through.agent().to_owned());
         event.client_id = Some(through.client_id().to_owned());
         event.jti = Some(through.token_id().to_owned());
-        event.detail = Some(format!("asked by {}", through.actors().join(" for ")));
+        event.actors.splice(0..0, through.actors().iter().cloned());
     }
     event
+}
+
+/// Who acts for the person, the one that came last first (RFC 8693 section 4.1).
+fn actors(mut act: Option<&Value>) -> Vec<String> {
+    let mut actors = Vec::new();
+    while let Some(actor) = act {
+        actors.extend(actor.get("sub").and_then(Value::as_str).map(str::to_owned));
+        act = actor.get("act");
+    }
+    actors
 }
 
 /// Nothing is returned that is not on record.
@@ -250,7 +268,7 @@ pub(crate) async fn record(app: &App, event: Event) -> Result<(), Problem> {
 fn found(app: &App, reader: &Reader, hits: &Hits, receipt: &str) -> Event {
     let labels = app.index.labels();
     let schema = app.policy.schema();
-    let mut event = event(reader, receipt);
+    let mut event = event(app, reader, receipt);
     event.index_revision = Some(hits.revision);
     for hit in &hits.hits {
         let document = hit.id.document.to_string();

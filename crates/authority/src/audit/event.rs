@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::claims::ClaimsRead;
 use crate::clock;
 
 /// The longest [`Event::detail`] in bytes; the rest is cut off.
@@ -37,6 +38,10 @@ pub enum Kind {
     Ingested,
     /// Somebody asked, and got passages or none.
     Retrieved,
+    /// Claims came that the trail does not know yet; those who come with them are not named.
+    ClaimsSeen,
+    /// The oldest records were removed, as the configuration says.
+    Pruned,
     /// Another act of an administrator.
     Admin,
 }
@@ -57,6 +62,8 @@ impl Kind {
             Self::VaultRefused => "vault_refused",
             Self::Ingested => "ingested",
             Self::Retrieved => "retrieved",
+            Self::ClaimsSeen => "claims_seen",
+            Self::Pruned => "pruned",
             Self::Admin => "admin",
         }
     }
@@ -101,6 +108,9 @@ pub struct Event {
     /// The agent's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Who acted for the subject, the one that came last first (RFC 8693 section 4.1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actors: Vec<String>,
     /// The agent's client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
@@ -110,9 +120,19 @@ pub struct Event {
     /// The scope that was granted, used or asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Names the claims that the policy read: the record `claims_seen` with the same digest says
+    /// what they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_digest: Option<String>,
+    /// The claims themselves, in a record `claims_seen` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<ClaimsRead>,
     /// The policy that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_revision: Option<String>,
+    /// Names the set of labels that were searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bailiwick_digest: Option<String>,
     /// The state of the index that was read or made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_revision: Option<u64>,
@@ -122,12 +142,21 @@ pub struct Event {
     /// Their labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// What was asked, if the configuration keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// In hex, the HMAC-SHA-256 of what was asked, if the configuration keeps that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_hash: Option<String>,
     /// The HTTP request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Anything else worth a sentence; cut to 1,024 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The claims behind `claims_digest`, for the writer: it records them if they are new.
+    #[serde(skip)]
+    pub(super) read: Option<ClaimsRead>,
 }
 
 /// An event as it stands in the trail.
@@ -153,15 +182,22 @@ impl Event {
             issuer: None,
             subject: None,
             agent: None,
+            actors: Vec::new(),
             client_id: None,
             jti: None,
             scope: None,
+            claims_digest: None,
+            claims: None,
             policy_revision: None,
+            bailiwick_digest: None,
             index_revision: None,
             document_ids: Vec::new(),
             labels: Vec::new(),
+            query: None,
+            query_hash: None,
             request_id: None,
             detail: None,
+            read: None,
         }
     }
 
@@ -176,6 +212,15 @@ impl Event {
     #[must_use]
     pub fn with_request(mut self, request_id: Option<&str>) -> Self {
         self.request_id = request_id.map(str::to_owned);
+        self
+    }
+
+    /// The event with the digest of the claims that the policy read for it. The claims themselves
+    /// are recorded once, by the trail.
+    #[must_use]
+    pub fn with_claims(mut self, read: ClaimsRead) -> Self {
+        self.claims_digest = Some(read.digest());
+        self.read = Some(read);
         self
     }
 

@@ -1,10 +1,15 @@
 //! The append-only, hash-chained record of who did what.
 //!
-//! Invariant: a record's hash covers its predecessor's hash and its own text, and its text holds
-//! its number; so no record can be altered, removed or moved without [`Audit::verify`] noticing.
+//! Invariant: no record can be altered, removed or moved without [`Audit::verify`] noticing.
 //! Invariant: [`Audit::record`] returns `Ok` only once the record is durable.
 
+mod chain;
+mod claims;
 mod event;
+mod export;
+mod question;
+mod retention;
+mod seal;
 mod search;
 mod writer;
 
@@ -13,13 +18,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::chain::{Fault, Verified};
+use self::chain::{Record, hex};
+pub use self::claims::{ClaimsRead, KnownClaims};
 pub use self::event::{Event, Kind, Outcome, Recorded};
+pub use self::question::{Questions, QuestionsKept};
+pub use self::retention::AuditConfig;
+pub use self::seal::{Seal, SealKind};
 pub use self::search::{Page, Search};
 use self::writer::{Done, Job};
 use crate::database::{self, DatabaseError, Shape};
@@ -40,10 +50,8 @@ const SHAPE: Shape = Shape(&[
         BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
     ",
     search::TERMS,
+    search::CLASSES_AND_RETENTION,
 ]);
-
-/// The chain's first link.
-const GENESIS: [u8; 32] = [0; 32];
 
 /// Why the audit trail cannot be written, read or trusted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -63,43 +71,18 @@ pub enum AuditError {
         /// What is wrong with it.
         fault: Fault,
     },
+    /// A checkpoint proves nothing.
+    #[error("the checkpoint cannot be trusted: {0}")]
+    Seal(String),
+    /// The trail cannot be written out.
+    #[error("the trail cannot be written out: {0}")]
+    Export(Arc<std::io::Error>),
 }
 
 impl From<DatabaseError> for AuditError {
     fn from(e: DatabaseError) -> Self {
         Self::Database(Arc::new(e))
     }
-}
-
-/// What is wrong with a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fault {
-    /// It is not there.
-    Missing,
-    /// Its text or hash was changed, or its predecessor's.
-    Altered,
-    /// It stands in another's place.
-    Reordered,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "is missing",
-            Self::Altered => "was altered",
-            Self::Reordered => "was moved",
-        })
-    }
-}
-
-/// What [`Audit::verify`] found intact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// How many records.
-    pub records: u64,
-    /// The last record's hash in hex. Kept elsewhere, it also shows a trail that was rewritten whole.
-    pub head: String,
 }
 
 /// The audit trail: `audit.db` in the data directory, shared by every process that opens it.
@@ -184,34 +167,6 @@ impl Audit {
         Ok(records)
     }
 
-    /// Checks the whole chain.
-    ///
-    /// # Errors
-    /// [`AuditError::Broken`] names the first record that is altered, missing or moved.
-    pub fn verify(&self) -> Result<Verified, AuditError> {
-        let wrong = |e| DatabaseError::sqlite(&self.path, e);
-        let mut connection = self.reader()?;
-        let snapshot = connection.transaction().map_err(wrong)?;
-        let mut statement =
-            snapshot.prepare("SELECT seq, event, hash FROM audit ORDER BY seq").map_err(wrong)?;
-        let mut rows = statement.query([]).map_err(wrong)?;
-        let (mut head, mut count) = (GENESIS.to_vec(), 0_u64);
-        while let Some(row) = rows.next().map_err(wrong)? {
-            let record = Record::read(row).map_err(wrong)?;
-            let seq = count.saturating_add(1);
-            record.check(seq, &head).map_err(|fault| AuditError::Broken { seq, fault })?;
-            (head, count) = (record.hash, seq);
-        }
-        let written = snapshot
-            .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], number)
-            .map_err(wrong)?;
-        if written != count {
-            let seq = count.saturating_add(1);
-            return Err(AuditError::Broken { seq, fault: Fault::Missing });
-        }
-        Ok(Verified { records: count, head: hex(&head) })
-    }
-
     fn reader(&self) -> Result<Connection, AuditError> {
         let wrong = |e| DatabaseError::sqlite(&self.path, e);
         // A plain read-only handle could not join the write-ahead log of a trail nobody has open.
@@ -230,49 +185,4 @@ pub(crate) fn file(data_dir: &Path) -> Result<PathBuf, DatabaseError> {
         return Err(DatabaseError::Missing { path, witness });
     }
     Ok(path)
-}
-
-/// A stored record.
-struct Record {
-    seq: u64,
-    event: String,
-    hash: Vec<u8>,
-}
-
-impl Record {
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { seq: number(row)?, event: row.get(1)?, hash: row.get(2)? })
-    }
-
-    /// Whether this is the record that was written as number `seq` after `head`.
-    fn check(&self, seq: u64, head: &[u8]) -> Result<(), Fault> {
-        if self.seq != seq {
-            return Err(Fault::Missing);
-        }
-        if self.hash == link(head, &self.event) {
-            return Ok(());
-        }
-        let says = serde_json::from_str::<Value>(&self.event)
-            .ok()
-            .and_then(|event| event.get("seq").and_then(Value::as_u64));
-        Err(if says.is_some_and(|s| s != seq) { Fault::Reordered } else { Fault::Altered })
-    }
-}
-
-/// A record's number, the first column.
-fn number(row: &rusqlite::Row<'_>) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(0)?;
-    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, number))
-}
-
-/// The hash of a record: SHA-256 over its predecessor's hash and its text.
-fn link(head: &[u8], event: &str) -> Vec<u8> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(head);
-    context.update(event.as_bytes());
-    context.finish().as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,14 +2,15 @@
 //!
 //! Invariant: every record has its terms as soon as it is written, by whatever process: a trigger
 //! of the database writes them in the same transaction. The chain does not cover them, so
-//! [`Audit::verify`] vouches for the records and not for what a search leaves out.
+//! [`Audit::verify`] compares them with the records.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Audit, AuditError, Fault, Kind, Record, Recorded, hex};
+use super::chain::Record;
+use super::{Audit, AuditError, Kind, Recorded};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 
@@ -34,6 +35,37 @@ pub(super) const TERMS: &str = "
     INSERT OR IGNORE INTO audit_terms (field, value, seq)
         SELECT field, value, seq FROM audit_terms_of WHERE value IS NOT NULL
         ORDER BY field, value, seq;
+";
+
+/// Then claims became known by their digest, and records may go when the configuration says so.
+pub(super) const CLASSES_AND_RETENTION: &str = "
+    CREATE TABLE audit_anchor (
+        id   INTEGER PRIMARY KEY CHECK (id = 1),
+        seq  INTEGER NOT NULL,
+        hash BLOB NOT NULL
+    ) STRICT;
+    DROP TRIGGER audit_has_terms;
+    DROP VIEW audit_terms_of;
+    CREATE VIEW audit_terms_of AS
+        SELECT seq, 'event' AS field, event ->> 'kind' AS value FROM audit
+        UNION ALL SELECT seq, 'person', event ->> 'subject' FROM audit
+        UNION ALL SELECT seq, 'agent', event ->> 'agent' FROM audit
+        UNION ALL SELECT seq, 'claims', event ->> 'claims_digest' FROM audit
+                  WHERE event ->> 'kind' = 'claims_seen'
+        UNION ALL SELECT a.seq, 'document', d.value
+                  FROM audit a, json_each(a.event, '$.document_ids') d;
+    CREATE TRIGGER audit_has_terms AFTER INSERT ON audit BEGIN
+        INSERT OR IGNORE INTO audit_terms (field, value, seq)
+        SELECT field, value, seq FROM audit_terms_of WHERE seq = new.seq AND value IS NOT NULL;
+    END;
+    CREATE TRIGGER audit_drops_terms BEFORE DELETE ON audit BEGIN
+        DELETE FROM audit_terms WHERE (field, value, seq) IN
+        (SELECT field, value, seq FROM audit_terms_of WHERE seq = old.seq);
+    END;
+    DROP TRIGGER audit_is_never_shortened;
+    CREATE TRIGGER audit_is_never_shortened BEFORE DELETE ON audit
+    WHEN old.seq > coalesce((SELECT seq FROM audit_anchor), 0)
+    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 ";
 
 /// The most records that one search returns.
@@ -102,14 +134,6 @@ impl Audit {
     }
 }
 
-impl Record {
-    fn parsed(self) -> Result<Recorded, AuditError> {
-        let altered = |_| AuditError::Broken { seq: self.seq, fault: Fault::Altered };
-        let recorded: Recorded = serde_json::from_str(&self.event).map_err(altered)?;
-        Ok(Recorded { hash: hex(&self.hash), ..recorded })
-    }
-}
-
 impl Search {
     /// Goes through the rarest term's records, newest first, and looks the others up.
     fn statement(&self, connection: &Connection) -> rusqlite::Result<(String, Vec<Value>)> {
@@ -175,8 +199,9 @@ impl Search {
     }
 }
 
-/// The number of the first record of this time or later, by bisection: numbers have no gaps.
-fn first_at(connection: &Connection, time: Timestamp) -> rusqlite::Result<i64> {
+/// The number of the first record of this time or later, by bisection: numbers have no gaps
+/// but the one before the first.
+pub(super) fn first_at(connection: &Connection, time: Timestamp) -> rusqlite::Result<i64> {
     let time = time.in_milliseconds();
     let mut at = connection.prepare("SELECT event ->> 'time' FROM audit WHERE seq = ?1")?;
     let last: Option<i64> =
@@ -185,7 +210,8 @@ fn first_at(connection: &Connection, time: Timestamp) -> rusqlite::Result<i64> {
     while low < high {
         let middle = low + (high - low) / 2;
         let found: Option<String> = at.query_row([middle], |row| row.get(0)).optional()?;
-        if found.is_some_and(|found| found < time) {
+        // What is not there any more was the oldest.
+        if found.is_none_or(|found| found < time) {
             low = middle + 1;
         } else {
             high = middle;

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AuditError, Event, GENESIS, link};
+use super::chain::{beginning, link, number};
+use super::{AuditError, Event, claims};
 use crate::database::DatabaseError;
 
 /// The most records that share a commit.
@@ -75,30 +76,56 @@ fn append(connection: &mut Connection, batch: &mut [Job]) -> rusqlite::Result<()
     connection.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
     // Other processes append as well, so the chain's head is read inside the write lock.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (mut seq, mut head) = transaction
-        .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))
-        .optional()?
-        .unwrap_or((0, GENESIS.to_vec()));
     {
-        let mut insert = transaction
-            .prepare_cached("INSERT INTO audit (seq, event, hash) VALUES (?1, ?2, ?3)")?;
+        let mut chain = Chain::of(&transaction)?;
         for job in batch {
-            seq = seq.saturating_add(1);
+            if let Some(seen) = claims::unknown(&transaction, &mut job.event)? {
+                chain.append(&seen)?;
+            }
             job.event.clip();
-            let text = serde_json::to_string(&Numbered { seq, event: &job.event })
-                .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-            head = link(&head, &text);
-            insert.execute(params![seq, text, head])?;
+            chain.append(&job.event)?;
         }
     }
     transaction.commit()
 }
 
+/// The end of the chain, inside the write lock.
+struct Chain<'a> {
+    seq: u64,
+    head: Vec<u8>,
+    insert: CachedStatement<'a>,
+}
+
+impl<'a> Chain<'a> {
+    fn of(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let last = connection
+            .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?
+            .query_row([], |row| Ok((number(row)?, row.get(1)?)))
+            .optional()?;
+        let (seq, head) = match last {
+            Some(last) => last,
+            None => beginning(connection)?,
+        };
+        let insert = connection
+            .prepare_cached("INSERT INTO audit (seq, event, hash) VALUES (?1, ?2, ?3)")?;
+        Ok(Self { seq, head, insert })
+    }
+
+    fn append(&mut self, event: &Event) -> rusqlite::Result<()> {
+        self.seq = self.seq.saturating_add(1);
+        let text = serde_json::to_string(&Numbered { seq: self.seq, event })
+            .map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+        self.head = link(&self.head, &text);
+        let seq = i64::try_from(self.seq).unwrap_or(i64::MAX);
+        self.insert.execute(params![seq, text, self.head])?;
+        Ok(())
+    }
+}
+
 /// An event with its place in the trail, so that the hash covers both.
 #[derive(Serialize)]
 struct Numbered<'a> {
-    seq: i64,
+    seq: u64,
     #[serde(flatten)]
     event: &'a Event,
 }

@@ -7,6 +7,7 @@
 )]
 
 mod administration;
+mod audit_proof;
 mod audit_search;
 mod audit_trail;
 mod issue;

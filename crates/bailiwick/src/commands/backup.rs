@@ -66,7 +66,7 @@ pub(crate) fn restore(folder: &Path, config: &Config, as_json: bool) -> Result<(
             data_dir.display()
         )
     })?;
-    let Verified { records, head } = trail;
+    let Verified { records, head, .. } = trail;
     if as_json {
         return print::json(&json!({ "documents": documents, "records": records, "head": head }));
     }

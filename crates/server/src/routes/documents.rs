@@ -147,8 +147,14 @@ async fn permitted(
 ) -> Result<Document, Problem> {
     let id = DocumentId::new(id).map_err(|_| Problem::not_found())?;
     let found = app.index.document(&id, &reader.bailiwick).await.map_err(ask::unavailable)?;
-    let mut event = ask::event(reader, &request.to_string());
-    event.document_ids.extend(found.as_ref().map(|document| document.id.to_string()));
+    let mut event = ask::event(app, reader, &request.to_string());
+    event.index_revision = Some(app.index.revision());
+    if let Some(document) = &found {
+        event.document_ids.push(document.id.to_string());
+        let schema = app.policy.schema();
+        let label = schema.label(&document.metadata).ok();
+        event.labels.extend(label.map(|label| schema.describe(&label).to_string()));
+    }
     ask::record(app, event).await?;
     found.ok_or_else(Problem::not_found)
 }
