@@ -31,6 +31,8 @@ const EVENTS: Record<Kind, string> = {
   key_rotated: 'Key rotated',
   vault_read: 'Vault read',
   vault_refused: 'Vault refused',
+  claims_seen: 'New claims seen',
+  pruned: 'Old records removed',
   admin: 'Administered',
 };
 const SHOWN = 50;

@@ -540,6 +540,15 @@ export interface components {
             /** @description `{"id", "text", "metadata"}` each; the attributes stand in the metadata. */
             documents: Record<string, never>[];
         };
+        /** @description What a policy read of somebody's token. */
+        ClaimsRead: {
+            /** @description Those that it read and that said nothing usable. */
+            missing?: string[];
+            /** @description The claims that it read, by the path that the policy names them with. */
+            said: {
+                [key: string]: unknown;
+            };
+        };
         /** @description What an administrator lets an agent do. */
         Delegation: {
             /** @description For whom its tokens are. */
@@ -591,8 +600,18 @@ export interface components {
          *     A token never goes into any of them: its id (`jti`) names it.
          */
         Event: {
+            /** @description Who acted for the subject, the one that came last first (RFC 8693 section 4.1). */
+            actors?: string[];
             /** @description The agent's name. */
             agent?: string | null;
+            /** @description Names the set of labels that were searched. */
+            bailiwick_digest?: string | null;
+            claims?: components["schemas"]["ClaimsRead"] | null;
+            /**
+             * @description Names the claims that the policy read: the record `claims_seen` with the same digest says
+             *     what they are.
+             */
+            claims_digest?: string | null;
             /** @description The agent's client id. */
             client_id?: string | null;
             /** @description Anything else worth a sentence; cut to 1,024 bytes. */
@@ -616,6 +635,10 @@ export interface components {
             outcome: components["schemas"]["Outcome"];
             /** @description The policy that decided. */
             policy_revision?: string | null;
+            /** @description What was asked, if the configuration keeps it. */
+            query?: string | null;
+            /** @description In hex, the HMAC-SHA-256 of what was asked, if the configuration keeps that. */
+            query_hash?: string | null;
             /** @description The HTTP request. */
             request_id?: string | null;
             /** @description The scope that was granted, used or asked for. */
@@ -670,7 +693,7 @@ export interface components {
          * @description What happened.
          * @enum {string}
          */
-        Kind: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "admin";
+        Kind: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "claims_seen" | "pruned" | "admin";
         /** @description A label, and how much stands under it. */
         LabelExtent: {
             /** @description The attribute values; null for quarantine. */
@@ -1173,7 +1196,7 @@ export interface operations {
                 /** @description A document's id. */
                 document?: string;
                 /** @description What happened. */
-                event?: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "admin";
+                event?: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "claims_seen" | "pruned" | "admin";
                 /** @description From this second on: RFC 3339. */
                 from?: string;
                 /** @description The most records, 1 to 1,000. */
