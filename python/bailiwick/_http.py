@@ -2,6 +2,7 @@
 
 A conversation is written once, as a generator that yields requests and is sent answers;
 `converse` and `aconverse` hold it, the one blocking and the other not.
+What goes to this machine in the clear goes there directly, and through no proxy (`mounts`).
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def plain_path(endpoint: str) -> str:
 
 def converse(conversation: Conversation[Said], line: Line) -> Said:
     """Holds a conversation, blocking."""
-    with httpx.Client(timeout=line.timeout, verify=line.certificates) as http:
+    with httpx.Client(
+        timeout=line.timeout, verify=line.certificates, mounts={"http://": None}
+    ) as http:
         try:
             question = next(conversation)
             while True:
@@ -110,7 +113,9 @@ def converse(conversation: Conversation[Said], line: Line) -> Said:
 
 async def aconverse(conversation: Conversation[Said], line: Line) -> Said:
     """Holds a conversation without blocking the event loop."""
-    async with httpx.AsyncClient(timeout=line.timeout, verify=line.certificates) as http:
+    async with httpx.AsyncClient(
+        timeout=line.timeout, verify=line.certificates, mounts={"http://": None}
+    ) as http:
         try:
             question = next(conversation)
             while True:
@@ -179,7 +184,8 @@ def json_object(answer: Answer, advice: dict[int, str], secret: str = "") -> dic
     """
     if answer.status != 200:
         _refused(answer, advice, secret)
-    if answer.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
         raise Unavailable(
             f"{answer.peer} did not answer in JSON; check that the address is its own, "
             "and not that of a page"

@@ -195,6 +195,21 @@ def test_the_exception_leads_to_no_request_with_a_token(authority: Peer) -> None
     assert raised.value.__suppress_context__
 
 
+def test_no_proxy_hears_what_goes_to_this_machine(
+    authority: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority.replies[VAULT_PATH] = vault_answer([{"id": "a"}])
+    with peer() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        reader = SecureReader(base_url=authority.url, client_id=CLIENT_ID)
+        for asynchronous in (False, True):
+            assert len(load(reader, asynchronous)) == 1
+        assert proxy.asked == []
+
+
 @pytest.mark.parametrize(
     ("url", "says"),
     [
