@@ -8,11 +8,13 @@
 //! The chunks that hold a word are listed by place, so those that are permitted are stretches of
 //! the list: hidden ones are passed over without being read, and counting is a subtraction.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::analysis::Analyzer;
+use crate::gallop::gallop;
 use crate::rank::{Best, Ranked};
 use crate::segment::Postings;
 use crate::snapshot::{Part, Place, Totals, Visible};
@@ -24,6 +26,9 @@ const B: f32 = 0.4;
 /// The most distinct words of a query that are looked up.
 const MOST_WORDS: usize = 64;
 
+/// So many parts' sums are kept for the next search.
+const MOST_KEPT: usize = 16;
+
 /// The permitted chunks that hold a word of the query, with their scores.
 #[derive(Debug)]
 pub(crate) struct Scored<'a, 'b> {
@@ -33,12 +38,37 @@ pub(crate) struct Scored<'a, 'b> {
 }
 
 /// The sums of one part's chunks.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Scores {
     /// For each place; empty if no chunk has a score.
     sums: Vec<f32>,
     /// The places with a sum, each once.
     touched: Vec<u32>,
+}
+
+thread_local! {
+    /// Sums of zero, because a large part's take megabytes, which are not asked for anew each time.
+    static ZEROS: RefCell<Vec<Vec<f32>>> = RefCell::default();
+}
+
+impl Drop for Scores {
+    fn drop(&mut self) {
+        for place in &self.touched {
+            if let Some(sum) = self.sums.get_mut(*place as usize) {
+                *sum = 0.0;
+            }
+        }
+        let sums = std::mem::take(&mut self.sums);
+        // At the end of a thread there is nowhere to keep them, and no need to.
+        let _ = ZEROS.try_with(|zeros| {
+            if let Ok(mut zeros) = zeros.try_borrow_mut()
+                && !sums.is_empty()
+                && zeros.len() < MOST_KEPT
+            {
+                zeros.push(sums);
+            }
+        });
+    }
 }
 
 /// What of a word's postings in one part is permitted.
@@ -55,7 +85,7 @@ pub(crate) fn score<'a, 'b>(
     query: &str,
     analyzer: &mut Analyzer,
 ) -> Scored<'a, 'b> {
-    let mut scores = vec![Scores::default(); visible.part_count()];
+    let mut scores: Vec<_> = (0..visible.part_count()).map(|_| Scores::default()).collect();
     let words = if visible.totals.chunks == 0 { BTreeMap::new() } else { words(query, analyzer) };
     let norms = Norms::new(visible.totals);
     for (word, repeats) in words {
@@ -91,34 +121,24 @@ fn find<'a>(visible: &Visible<'a>, word: &str) -> Vec<Found<'a>> {
     found.filter(|found| !found.stretches.is_empty()).collect()
 }
 
-/// Which stretches of `places` lie within the ranges. Both are in order.
+/// Which stretches of `places` lie within the ranges. Both are in order, and of either what the
+/// other has nothing of is passed over.
 fn stretches(places: &[u32], ranges: &[Range<u32>]) -> Vec<Range<usize>> {
     let mut stretches = Vec::new();
-    let mut at = 0;
-    for range in ranges {
-        if at == places.len() {
-            break;
-        }
-        let start = gallop(places, at, range.start);
-        at = gallop(places, start, range.end);
-        if start < at {
+    let (mut at, mut number) = (0, 0);
+    while let Some(range) = ranges.get(number) {
+        let start = gallop(places, at, |place| *place < range.start);
+        let Some(first) = places.get(start) else { break };
+        if *first < range.end {
+            at = gallop(places, start, |place| *place < range.end);
             stretches.push(start..at);
+            number += 1;
+        } else {
+            at = start;
+            number = gallop(ranges, number, |range| range.end <= *first);
         }
     }
     stretches
-}
-
-/// The first position from `at` on whose place is at least `place`: found in a time that depends
-/// on how far away it is, not on how long the list is.
-fn gallop(places: &[u32], at: usize, place: u32) -> usize {
-    let rest = places.get(at..).unwrap_or_default();
-    let mut width = 1;
-    while rest.get(width - 1).is_some_and(|found| *found < place) {
-        width *= 2;
-    }
-    let (low, high) = (width / 2, width.min(rest.len()));
-    let within = rest.get(low..high).unwrap_or_default();
-    at + low + within.partition_point(|found| *found < place)
 }
 
 impl Found<'_> {
@@ -141,7 +161,10 @@ impl Scores {
     fn add(&mut self, found: &Found<'_>, weight: f32, norms: Norms) {
         let segment = &found.part.segment;
         if self.sums.is_empty() {
-            self.sums = vec![0.0; segment.len()];
+            self.sums = ZEROS.with_borrow_mut(Vec::pop).unwrap_or_default();
+            if self.sums.len() < segment.len() {
+                self.sums.resize(segment.len(), 0.0);
+            }
         }
         let (lengths, dead) = (segment.lengths(), &found.part.dead);
         let all_alive = dead.is_empty();

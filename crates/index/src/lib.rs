@@ -19,6 +19,7 @@ mod dense;
 mod diversity;
 mod embedded;
 mod follow;
+mod gallop;
 mod generation;
 mod hybrid;
 mod kernel;

@@ -34,6 +34,7 @@ use bytemuck::{Pod, Zeroable};
 use half::f16;
 
 use crate::code::{BlockWord, Factors, Levels};
+use crate::gallop::gallop;
 use crate::rank::ChunkRef;
 use crate::rotation::WORD;
 
@@ -235,7 +236,7 @@ impl Segment {
         if within.label_count() < runs.len() / 4 {
             let mut at = 0;
             for label in within.iter() {
-                at = gallop(runs, at, label);
+                at = gallop(runs, at, |run| run.label < label.as_u32());
                 let Some(run) = runs.get(at) else { break };
                 if run.label == label.as_u32() {
                     let end = runs.get(at + 1).map_or(self.len() as u32, |next| next.start);
@@ -315,20 +316,6 @@ impl Segment {
     fn terms(&self) -> usize {
         self.section::<TermEntry>(Section::Terms).len()
     }
-}
-
-/// The first run at or after `from` whose label is not below `label`, in steps that double, because
-/// it is rarely far.
-fn gallop(runs: &[Run], from: usize, label: LabelId) -> usize {
-    let is_below = |run: &Run| run.label < label.as_u32();
-    let mut step = 1;
-    let mut low = from;
-    while runs.get(low + step).is_some_and(is_below) {
-        low += step;
-        step *= 2;
-    }
-    let rest = runs.get(low..runs.len().min(low + step + 1)).unwrap_or_default();
-    low + rest.partition_point(is_below)
 }
 
 fn join(ranges: &mut Vec<Range<u32>>, next: Range<u32>) {

@@ -307,6 +307,7 @@ impl Compaction {
     pub(crate) fn start(state: Arc<State>) -> std::io::Result<Self> {
         let of_thread = Arc::clone(&state);
         let thread = thread::Builder::new().name("compaction".into()).spawn(move || {
+            let _end = End(&of_thread);
             if let Err(error) = of_thread.verify() {
                 tracing::error!(%error, "damaged segments could not be made anew");
             }
@@ -321,6 +322,16 @@ impl Compaction {
             }
         })?;
         Ok(Self { state, thread: Some(thread) })
+    }
+}
+
+/// The end of the thread that merges segments, also by a panic: nobody waits for it any more.
+struct End<'a>(&'a State);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().failed = true;
+        self.0.changed.notify_all();
     }
 }
 

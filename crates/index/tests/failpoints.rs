@@ -118,6 +118,27 @@ async fn a_change_of_embedder_that_fails_leaves_one_space_or_the_other() {
     scenario.teardown();
 }
 
+/// Nobody waits for the thread that merges when it is no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_go_on_when_merging_has_panicked() {
+    let scenario = fail::FailScenario::setup();
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    fail::cfg("segment-before-map", "panic").unwrap();
+    let index = open(folder.path());
+    let count = 20 * corpus::options(folder.path()).flush;
+    let writes = async {
+        for n in 0..count {
+            let documents = vec![document(&format!("d{n}"), "ours", &["a pump leaks"])];
+            index.upsert(documents, &Ceiling::none()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), writes).await.expect("writers go on");
+    let ours = people.member(&["ours"], &index).await;
+    assert_eq!(index.size(&ours).await.unwrap().chunks, count as u64);
+    scenario.teardown();
+}
+
 /// The index gives what a new one gives that holds what was acknowledged.
 async fn compare(
     people: &People,
