@@ -398,6 +398,32 @@ pub(crate) fn document(
     Ok(Some((Document { id: id.clone(), text, metadata: parsed(&metadata)? }, label)))
 }
 
+/// Passes on every chunk after `row`, in order, with its document's metadata.
+pub(crate) fn metadata_after(
+    connection: &Connection,
+    row: i64,
+    mut pass_on: impl FnMut(i64, &Map<String, Value>),
+) -> Result<(), IndexError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.row, d.row, d.metadata
+         FROM chunks c JOIN documents d ON d.row = c.document WHERE c.row > ? ORDER BY c.row",
+    )?;
+    let mut rows = statement.query([row])?;
+    // Chunks of one document mostly follow one another; its metadata are parsed once then.
+    let mut last: Option<(i64, Map<String, Value>)> = None;
+    while let Some(row) = rows.next()? {
+        let (chunk, document): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if last.as_ref().is_none_or(|(last, _)| *last != document) {
+            let metadata = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+            last = Some((document, parsed(metadata)?));
+        }
+        if let Some((_, metadata)) = &last {
+            pass_on(chunk, metadata);
+        }
+    }
+    Ok(())
+}
+
 /// How many documents each label has; labels without any are left out.
 pub(crate) fn documents_by_label(
     connection: &Connection,

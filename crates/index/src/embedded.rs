@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use crate::analyst::Analyst;
 use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER};
 use crate::change::Change;
+use crate::columns::{Columns, Matcher};
 use crate::dense::Care;
+use crate::filter::Filter;
 use crate::rank::Ranked;
 use crate::snapshot::{Snapshot, Visible};
 use crate::space::Space;
@@ -70,6 +72,7 @@ pub struct EmbeddedIndex(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) memory: Option<u64>,
     pub(crate) catalogue: Catalogue,
+    columns: Columns,
     /// Ended before the lock is given up: the order of the fields is that of their ends.
     _compaction: Compaction,
     pub(crate) state: Arc<State>,
@@ -104,7 +107,10 @@ impl EmbeddedIndex {
         let state =
             Arc::new(State::new(schema, labels, analyst, segments, flush, writer, snapshot));
         let compaction = Compaction::start(Arc::clone(&state))?;
-        Ok(Self(Arc::new(Inner { memory, catalogue, _compaction: compaction, state, _lock: lock })))
+        let columns = Columns::default();
+        let inner =
+            Inner { memory, catalogue, columns, _compaction: compaction, state, _lock: lock };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// [`Index::search`] on the calling thread.
@@ -125,13 +131,52 @@ impl EmbeddedIndex {
         within: &Bailiwick,
     ) -> Result<Vec<(ChunkId, f32)>, IndexError> {
         self.0.check_bailiwick(within)?;
-        let snapshot = self.0.state.snapshot.load();
+        let snapshot = self.0.searched(&self.0.state.snapshot.load_full(), query, within)?;
         let query = prepared(query, &snapshot.space)?;
         let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
         let named = ranked
             .into_iter()
             .map(|ranked| Ok((ranked.id.to_id().map_err(IndexError::Damaged)?, ranked.score)));
         named.collect()
+    }
+
+    /// The documents within a bailiwick that match, by id, on the calling thread.
+    ///
+    /// # Errors
+    /// When the catalogue fails, or the bailiwick is another index's.
+    pub fn documents_blocking(
+        &self,
+        filter: Option<&Filter>,
+        within: &Bailiwick,
+    ) -> Result<Vec<Document>, IndexError> {
+        self.0.check_bailiwick(within)?;
+        let ids = self.0.documents(filter, |label| within.contains(label))?;
+        self.0.catalogue.read(|connection| {
+            let found = ids.iter().map(|id| catalogue::document(connection, id));
+            // Whether each may be read and matches is asked again, of what is stored now.
+            let found = found.filter_map(|found| match found {
+                Ok(Some((document, label))) => (within.contains(label)
+                    && filter.is_none_or(|filter| filter.matches(&document.metadata)))
+                .then_some(Ok(document)),
+                Ok(None) => None,
+                Err(error) => Some(Err(error)),
+            });
+            found.collect()
+        })
+    }
+
+    /// [`Index::remove`] of every document that matches, whoever may read it; of all without a
+    /// filter.
+    ///
+    /// # Errors
+    /// When the catalogue fails, or the ceiling forbids one.
+    pub async fn remove_matching(
+        &self,
+        filter: Option<Filter>,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError> {
+        let ids = self.blocking(move |inner| inner.documents(filter.as_ref(), |_| true)).await?;
+        self.remove(&ids, ceiling).await
     }
 
     /// Runs blocking work away from the threads that serve requests.
@@ -211,27 +256,59 @@ impl Inner {
         if beyond.is_empty() { Ok(()) } else { Err(IndexError::Beyond(beyond)) }
     }
 
+    /// What a query searches: a snapshot without what its filter excludes.
+    fn searched(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        query: &Query,
+        within: &Bailiwick,
+    ) -> Result<Arc<Snapshot>, IndexError> {
+        let Some(filter) = &query.filter else { return Ok(Arc::clone(snapshot)) };
+        let columns = self.columns.of(filter, snapshot.revision, &self.catalogue)?;
+        let mut matcher = Matcher::new(filter, &columns);
+        Ok(Arc::new(snapshot.matching(within, |row| matcher.matches(row))))
+    }
+
+    /// The ids of the documents under these labels that match.
+    fn documents(
+        &self,
+        filter: Option<&Filter>,
+        of: impl Fn(LabelId) -> bool,
+    ) -> Result<Vec<DocumentId>, IndexError> {
+        let snapshot = self.state.snapshot.load();
+        let ids = match filter {
+            None => snapshot.documents(of, |_| true),
+            Some(filter) => {
+                let columns = self.columns.of(filter, snapshot.revision, &self.catalogue)?;
+                let mut matcher = Matcher::new(filter, &columns);
+                snapshot.documents(of, |row| matcher.matches(row))
+            }
+        };
+        ids.into_iter().map(|id| DocumentId::new(id).map_err(IndexError::Damaged)).collect()
+    }
+
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         self.check_bailiwick(within)?;
         for _ in 1..ATTEMPTS {
-            let snapshot = self.state.snapshot.load();
+            let snapshot = self.state.snapshot.load_full();
             let (hits, lost) = self.attempt(&snapshot, query, within)?;
             if !lost || self.state.snapshot.load().revision == snapshot.revision {
                 return Ok(hits);
             }
         }
-        Ok(self.attempt(&self.state.snapshot.load(), query, within)?.0)
+        Ok(self.attempt(&self.state.snapshot.load_full(), query, within)?.0)
     }
 
     /// Searches one state; says whether a hit was lost to a later write.
     fn attempt(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         query: &Query,
         within: &Bailiwick,
     ) -> Result<(Hits, bool), IndexError> {
+        let snapshot = self.searched(snapshot, query, within)?;
         let query = prepared(query, &snapshot.space)?;
-        let ranked = rank(snapshot, &query, within, &self.state.analyst);
+        let ranked = rank(&snapshot, &query, within, &self.state.analyst);
         let hits = self.catalogue.read(|connection| {
             let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
             found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()

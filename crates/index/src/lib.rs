@@ -14,10 +14,12 @@ mod bm25;
 mod catalogue;
 mod change;
 mod code;
+mod columns;
 mod compaction;
 mod dense;
 mod diversity;
 mod embedded;
+mod filter;
 mod follow;
 mod gallop;
 mod generation;
@@ -45,6 +47,7 @@ use thiserror::Error;
 
 pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
+pub use filter::{Filter, FilterError};
 pub use generation::Generation;
 pub use types::{
     ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,

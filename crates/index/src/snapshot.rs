@@ -1,5 +1,6 @@
 //! What searches see: one state of the index, and what of it one person sees.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,6 +10,9 @@ use crate::rank::ChunkRef;
 use crate::segment::Segment;
 use crate::space::Space;
 use crate::types::Size;
+
+/// Reading over fewer dead chunks is not slower than starting again behind them.
+const NEAR: u32 = 16;
 
 /// Places whose chunks were removed, or moved to another label, after their segment was made.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +77,28 @@ impl Part {
     pub(crate) fn kill(&mut self, label: LabelId, row: i64) -> Option<u32> {
         let place = self.segment.find(label, row)?;
         Arc::make_mut(&mut self.dead).insert(place).then_some(place)
+    }
+
+    /// The places of the permitted chunks: ranges in order. Where most chunks are dead, as under a
+    /// filter that few match, long stretches of them are left out.
+    fn permitted(&self, within: &Bailiwick) -> Vec<Range<u32>> {
+        let permitted = self.segment.permitted(within);
+        if self.dead.len() <= self.segment.len() / 4 {
+            return permitted;
+        }
+        let mut ranges: Vec<Range<u32>> = Vec::new();
+        for range in permitted {
+            let start = range.start;
+            for place in range.filter(|place| !self.dead.contains(*place)) {
+                match ranges.last_mut() {
+                    Some(last) if last.end > start && place - last.end < NEAR => {
+                        last.end = place + 1;
+                    }
+                    _ => ranges.push(place..place + 1),
+                }
+            }
+        }
+        ranges
     }
 
     /// Whether these are the same chunks, dead or alive.
@@ -176,6 +202,54 @@ impl Snapshot {
         self.totals.get(label.as_u32() as usize).map_or(0, |totals| totals.chunks)
     }
 
+    /// What would be here without those chunks of a bailiwick that do not match. The others are
+    /// not looked at, and stay.
+    pub(crate) fn matching(
+        &self,
+        within: &Bailiwick,
+        mut matches: impl FnMut(i64) -> bool,
+    ) -> Self {
+        let mut smaller = self.clone();
+        let totals = Arc::make_mut(&mut smaller.totals);
+        for part in &mut smaller.parts {
+            let segment = Arc::clone(&part.segment);
+            let dead = Arc::make_mut(&mut part.dead);
+            for (label, run, _) in segment.runs().filter(|(label, ..)| within.contains(*label)) {
+                let of_label = of_label(totals, label);
+                let rows = segment.rows().get(run.start as usize..run.end as usize);
+                let lengths = segment.lengths().get(run.start as usize..run.end as usize);
+                let chunks = rows.into_iter().flatten().zip(lengths.into_iter().flatten());
+                for (place, (row, length)) in run.zip(chunks) {
+                    if !matches(*row) && dead.insert(place) {
+                        of_label.chunks -= 1;
+                        of_label.words -= u64::from(*length);
+                    }
+                }
+            }
+        }
+        smaller
+    }
+
+    /// The ids of the documents that have chunks under these labels and match.
+    pub(crate) fn documents(
+        &self,
+        of: impl Fn(LabelId) -> bool,
+        mut matches: impl FnMut(i64) -> bool,
+    ) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        for part in &self.parts {
+            for (_, run, _) in part.segment.runs().filter(|(label, ..)| of(*label)) {
+                let rows = part.segment.rows().get(run.start as usize..run.end as usize);
+                for (place, row) in run.zip(rows.into_iter().flatten()) {
+                    if !part.dead.contains(place) && matches(*row) {
+                        found.insert(part.segment.id(place).document);
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// What one person sees of this.
     pub(crate) fn within(&self, within: &Bailiwick) -> Visible<'_> {
         let of_labels = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
@@ -183,7 +257,7 @@ impl Snapshot {
             chunks: sum.chunks + of_label.chunks,
             words: sum.words + of_label.words,
         });
-        let ranges = self.parts.iter().map(|part| part.segment.permitted(within)).collect();
+        let ranges = self.parts.iter().map(|part| part.permitted(within)).collect();
         Visible { parts: &self.parts, ranges, totals }
     }
 }

@@ -7,6 +7,8 @@ use bailiwick_policy::{Label, LabelId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::filter::Filter;
+
 /// A document's id: what its owner calls it, 1 to 512 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -145,6 +147,9 @@ pub struct Query {
     pub exact: bool,
     /// How much a hit should differ from those before it, 0 (the default) to 1.
     pub diversity: f32,
+    /// What hits' metadata must say. Everything else is not there for this query: it enters no
+    /// word statistic and no norm.
+    pub filter: Option<Arc<Filter>>,
 }
 
 impl Query {
@@ -166,6 +171,7 @@ impl Query {
             fusion: Fusion::default(),
             exact: false,
             diversity: 0.0,
+            filter: None,
         }
     }
 }

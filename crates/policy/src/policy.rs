@@ -148,6 +148,12 @@ impl Policy {
         (read, missing)
     }
 
+    /// Whether claims like these could open any label. They could not when every way through the
+    /// rules needs a claim that is missing or unusable.
+    pub fn could_open(&self, claims: &Claims) -> bool {
+        could_hold(&self.rules.expression, false, &self.values(claims.as_map()))
+    }
+
     /// Evaluates an expression over a range of labels, one column at a time.
     fn column(
         &self,
@@ -175,6 +181,26 @@ impl Policy {
                 verdicts.iter_mut().for_each(|verdict| *verdict = !*verdict);
                 verdicts
             }
+        }
+    }
+}
+
+/// Whether some label makes an expression, or its negation, true. A negated group is the other kind
+/// of group of negated rules, by De Morgan's laws.
+fn could_hold(expression: &Expression, negated: bool, values: &[ClaimValues]) -> bool {
+    let could = |member: &Expression| could_hold(member, negated, values);
+    match (expression, negated) {
+        (Expression::Any(members), false) | (Expression::All(members), true) => {
+            members.iter().any(could)
+        }
+        (Expression::All(members), false) | (Expression::Any(members), true) => {
+            !members.is_empty() && members.iter().all(could)
+        }
+        (Expression::Not(member), _) => could_hold(member, !negated, values),
+        (Expression::Rule(rule), _) => {
+            let by_absence = rule.absent == Absent::Allow && !negated;
+            by_absence
+                || rule.claim.is_none_or(|claim| values.get(claim).is_some_and(Result::is_ok))
         }
     }
 }

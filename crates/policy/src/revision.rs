@@ -16,6 +16,12 @@ impl Revision {
         Self(digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// That of no policy.
+    #[cfg(feature = "danger-no-identity")]
+    pub(crate) fn none() -> Self {
+        Self("no policy".into())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

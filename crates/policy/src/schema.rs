@@ -69,6 +69,14 @@ impl Attribute {
         }
     }
 
+    /// For a `level` the rank of one of its names, aliases or numbers, 1 for the lowest.
+    pub fn rank(&self, json: &Json) -> Option<u16> {
+        match self.kind.scalar(json) {
+            Some(Scalar::Level(rank)) => Some(rank),
+            _ => None,
+        }
+    }
+
     /// Whether a document may lack it.
     pub fn is_optional(&self) -> bool {
         self.optional

@@ -8,6 +8,7 @@
 
 mod corpus;
 mod durability;
+mod filters;
 mod generation;
 mod large;
 mod noninterference;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use bailiwick_index::{DocumentId, EmbeddedIndex, Fusion, Index, Mode, NewDocument, Query};
+use bailiwick_index::{DocumentId, EmbeddedIndex, Filter, Fusion, Index, Mode, NewDocument, Query};
 use bailiwick_policy::{Bailiwick, Ceiling};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
 
 use crate::large;
 use crate::people::People;
@@ -143,6 +144,11 @@ fn hidden_documents_change_nothing() {
     runner.run(&(steps(), asked()), law).unwrap();
 }
 
+fn of_team(team: &str, operator: &str) -> Filter {
+    let test = json!({ "key": "team", "operator": operator, "value": team });
+    Filter::new(&json!({ "filters": [test] }), &schema()).unwrap()
+}
+
 /// One person in an index of everything, and in one of what she may read.
 struct Worlds<'a> {
     everything: &'a EmbeddedIndex,
@@ -167,10 +173,13 @@ impl Worlds<'_> {
                 (50, false, Fusion::Convex, 0.0),
             ] {
                 let plain = query(question, mode, top_k);
-                let query = Query { exact, fusion, diversity, ..plain };
-                let with = self.everything.search(&query, &self.among_all).await.unwrap();
-                let without = self.permitted_only.search(&query, &self.alone).await.unwrap();
-                prop_assert_eq!(seen(&with), seen(&without), "{:?}", query);
+                for filter in [None, Some("=="), Some("!=")] {
+                    let filter = filter.map(|operator| Arc::new(of_team("ours", operator)));
+                    let query = Query { exact, fusion, diversity, filter, ..plain.clone() };
+                    let with = self.everything.search(&query, &self.among_all).await.unwrap();
+                    let without = self.permitted_only.search(&query, &self.alone).await.unwrap();
+                    prop_assert_eq!(seen(&with), seen(&without), "{:?}", query);
+                }
             }
         }
         Ok(())
