@@ -18,7 +18,7 @@ test: test-tools $(WEB_TOOLS)
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) test --workspace --locked
-	$(CARGO) build --locked --package bailiwick
+	$(CARGO) build --locked --package bailiwick --package bailiwick-python
 	python/test
 	python/test-versions
 	tests/peers/run

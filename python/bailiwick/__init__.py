@@ -2,10 +2,13 @@
 
 import logging
 
+from bailiwick._native import Bailiwick, Claims, Explanation, Hit, Index, Policy, Verifier
+from bailiwick.context import acting_for, current_bailiwick
 from bailiwick.errors import (
     BailiwickError,
     Denied,
     InvalidFilter,
+    InvalidQuery,
     InvalidToken,
     RefusedDocument,
     TokenExpired,
@@ -13,13 +16,23 @@ from bailiwick.errors import (
 )
 
 __all__ = [
+    "Bailiwick",
     "BailiwickError",
+    "Claims",
     "Denied",
+    "Explanation",
+    "Hit",
+    "Index",
     "InvalidFilter",
+    "InvalidQuery",
     "InvalidToken",
+    "Policy",
     "RefusedDocument",
     "TokenExpired",
     "Unavailable",
+    "Verifier",
+    "acting_for",
+    "current_bailiwick",
 ]
 
 # Nothing is printed: without this, Python prints the warnings that nobody handles.

@@ -28,5 +28,9 @@ class InvalidFilter(BailiwickError):
     """A filter that cannot be understood. It never stands for "everything"."""
 
 
+class InvalidQuery(BailiwickError):
+    """A question that cannot be compared with what is stored, such as a vector of other length."""
+
+
 class RefusedDocument(BailiwickError):
     """A document that cannot be labelled or stored; nothing of its batch is."""

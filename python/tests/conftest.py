@@ -1,10 +1,13 @@
-"""One server for the session; no test sees the variables of whoever runs the tests."""
+"""What tests share; no test sees the variables of whoever runs them."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from acme import POLICY, People, Provider
 from peers import BINARY, TOKEN_PATH, House, Peer, issued, peer
+
+from bailiwick import Index, Policy, Verifier
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +39,32 @@ def authority() -> Iterator[Peer]:
     with peer() as server:
         server.replies[TOKEN_PATH] = issued()
         yield server
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    provider = Provider()
+    yield provider
+    provider.server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def verifier(provider: Provider) -> Verifier:
+    return Verifier(provider.issuer, "bailiwick", clock_skew_seconds=60)
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    return Policy(POLICY)
+
+
+@pytest.fixture(scope="session")
+def people(provider: Provider, verifier: Verifier, policy: Policy) -> People:
+    return People(provider, verifier, policy)
+
+
+@pytest.fixture
+def index(policy: Policy) -> Iterator[Index]:
+    index = Index.open(dims=4, attributes=policy.attributes)
+    yield index
+    index.close()

@@ -1,0 +1,47 @@
+//! Rust's errors as Python's: what the caller reads is raised, what only an operator should read is
+//! logged to the logger `bailiwick`.
+
+use bailiwick_identity::Rejection;
+use bailiwick_index::IndexError;
+use pyo3::prelude::*;
+
+pyo3::import_exception!(bailiwick.errors, BailiwickError);
+pyo3::import_exception!(bailiwick.errors, Denied);
+pyo3::import_exception!(bailiwick.errors, InvalidFilter);
+pyo3::import_exception!(bailiwick.errors, InvalidQuery);
+pyo3::import_exception!(bailiwick.errors, InvalidToken);
+pyo3::import_exception!(bailiwick.errors, RefusedDocument);
+pyo3::import_exception!(bailiwick.errors, TokenExpired);
+pyo3::import_exception!(bailiwick.errors, Unavailable);
+
+/// Why a token is not accepted. The cause says more than its bearer should learn.
+pub(crate) fn of_token(py: Python<'_>, rejection: Rejection) -> PyErr {
+    log(py, &format!("a token was refused: {}", rejection.cause()));
+    match rejection {
+        Rejection::Expired(_) => TokenExpired::new_err("Token has expired"),
+        Rejection::Invalid(_) => InvalidToken::new_err("Invalid token"),
+    }
+}
+
+/// Why the index cannot do what it was asked to.
+pub(crate) fn of_index(py: Python<'_>, error: IndexError) -> PyErr {
+    use IndexError::{Dimensions, ForeignBailiwick, NotFinite, OtherSpace};
+    let text = error.to_string();
+    if let Some(cause) = std::error::Error::source(&error) {
+        log(py, &format!("{text}: {cause}"));
+    }
+    match error {
+        Dimensions { .. } | NotFinite | OtherSpace { .. } => InvalidQuery::new_err(text),
+        ForeignBailiwick => BailiwickError::new_err(text),
+        _ => Unavailable::new_err(text),
+    }
+}
+
+fn log(py: Python<'_>, text: &str) {
+    let logged = py
+        .import("logging")
+        .and_then(|logging| logging.call_method1("getLogger", ("bailiwick",)))
+        .and_then(|logger| logger.call_method1("warning", ("%s", text)));
+    // A logger that fails must not hide what is raised.
+    drop(logged);
+}
