@@ -330,7 +330,8 @@ struct End<'a>(&'a State);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.lock().failed = true;
+        let mut writing = self.0.lock();
+        (writing.merging, writing.flushing, writing.failed) = (false, false, true);
         self.0.changed.notify_all();
     }
 }
