@@ -5,11 +5,17 @@
 // People come from JSON, a map from account to claims, or from TOML as in examples/acme/people.toml.
 // Tests sign in through the provider's own login and consent forms.
 // `--app ORIGIN` registers the web app at that address, whose tokens last `--ttl` seconds.
-// The control port is for tests only: POST /rotate, /rotate?keep, /dark, /light, GET /stats.
+// The control port is for tests only: POST /rotate, /rotate?keep, /dark, /light, GET /stats, and
+// POST /userinfo?as=MANNER, which says how the userinfo endpoint behaves.
+//
+// What stands under a person's `userinfo` is told there and in no token.
+// oidc-provider's own endpoint takes no token that is for a resource server, as ours are; many
+// providers' do, so this one answers for it, with tokens verified by oidc-provider's own keys.
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import Provider from 'oidc-provider'
 import { parse as parseToml } from 'smol-toml'
 
@@ -85,7 +91,7 @@ function newProvider() {
     pkce: { required: () => true },
     findAccount: (_ctx, id) =>
       id in people ? { accountId: id, claims: () => ({ sub: id, ...people[id] }) } : undefined,
-    extraTokenClaims: (_ctx, token) => people[token.accountId],
+    extraTokenClaims: (_ctx, token) => ({ ...people[token.accountId], userinfo: undefined }),
     features: {
       devInteractions: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
@@ -107,11 +113,33 @@ function newProvider() {
 }
 
 let handle = newProvider().callback()
-const stats = { jwks: 0, discovery: 0 }
+const stats = { jwks: 0, discovery: 0, userinfo: 0 }
+
+let manner = 'right'
+async function userinfo(request, response) {
+  stats.userinfo += 1
+  const told = (status, body, headers = {}) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+  }
+  try {
+    const token = request.headers.authorization.replace(/^Bearer /, '')
+    const { payload } = await jwtVerify(token, createLocalJWKSet({ keys }), { issuer })
+    const known = { sub: payload.sub, ...people[payload.sub]?.userinfo }
+    if (manner === 'other') told(200, { ...known, sub: 'somebody-else' })
+    else if (manner === 'huge') told(200, { ...known, more: 'x'.repeat(1 << 20) })
+    else if (manner === 'redirect') told(302, {}, { location: `${issuer}/me?again` })
+    else if (manner === 'broken') told(500, {})
+    else told(200, known)
+  } catch {
+    told(401, { error: 'invalid_token' })
+  }
+}
+
 const server = createServer((request, response) => {
   if (request.url === '/jwks') stats.jwks += 1
   if (request.url.startsWith('/.well-known/')) stats.discovery += 1
-  handle(request, response)
+  if (request.url.startsWith('/me')) userinfo(request, response)
+  else handle(request, response)
 })
 const listen = () => new Promise((done) => server.listen(Number(options.port), '127.0.0.1', done))
 const goDark = () =>
@@ -129,6 +157,9 @@ createServer(async (request, response) => {
     },
     'POST /dark': goDark,
     'POST /light': listen,
+    'POST /userinfo': () => {
+      manner = url.searchParams.get('as')
+    },
     'GET /stats': () => {},
   }[`${request.method} ${url.pathname}`]
   if (!act) {

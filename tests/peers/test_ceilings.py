@@ -1,4 +1,5 @@
-"""How far an agent may write: its ceiling, at every way in, for the label that is and the one that will be."""
+"""How far an agent may write: its ceiling, at every way in, for the label that is and the one that will be.
+And what becomes of all that it brought."""
 
 import uuid
 
@@ -177,3 +178,150 @@ def test_the_hits_of_others_stay_as_they_are(house, token, writer):
     for id in before:
         beyond(remove(house, agent, id), (0, id))
     assert documents_of(house.retrieve(token("alice"), "launch", top_k=50)) == before
+
+
+# -- everything that an agent brought ----------------------------------------
+
+
+@pytest.fixture
+def rogue(own_provider, new_house):
+    """A server of one's own with two agents, and people who see what both brought."""
+
+    class Rogue:
+        def __init__(self):
+            self.house = new_house(own_provider.issuer).start()
+            self.alice, self.admin = own_provider.sign_in("alice").access, own_provider.sign_in("admin").access
+            self.mine, self.theirs = (self.agent(name) for name in ("rogue", "honest"))
+            self.store(self.mine, "bad-1", "bad-2")
+            self.store(self.theirs, "good-1", "good-2")
+
+        def agent(self, name):
+            return self.house.agent_token(self.house.agent(name, "write:documents"))
+
+        def store(self, agent, *ids, level="Public"):
+            batch = [document(id, f"The launch of {id} is near.", "engineering", level) for id in ids]
+            self.house.store(agent, batch).raise_for_status()
+
+        def sees(self) -> set[str]:
+            return set(documents_of(self.house.retrieve(self.alice, "launch", top_k=50)))
+
+        def state(self) -> dict:
+            body = self.house.retrieve(self.alice, "launch", top_k=50).json()
+            return {key: body[key] for key in ("source_nodes", "bailiwick", "classification")}
+
+        def order(self, act) -> dict:
+            answer = self.house.http.post(f"/api/admin/agents/rogue/{act}", headers=bearer(self.admin))
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+    return Rogue()
+
+
+def test_what_a_revoked_agent_brought_disappears_comes_back_and_goes(rogue):
+    house, everything, before = rogue.house, {"bad-1", "bad-2", "good-1", "good-2"}, rogue.state()
+    assert rogue.sees() == everything
+    house.command("agents", "revoke", "rogue", "--quarantine")
+    assert rogue.sees() == {"good-1", "good-2"}
+    problem(house.http.get("/api/documents/bad-1", headers=bearer(rogue.alice)), 404)
+    problem(house.store(rogue.mine, [document("late", "Late.", "engineering", "Public")]), 401)
+    [listed] = [agent for agent in house.command("agents", "list") if agent["name"] == "rogue"]
+    assert listed["documents"] == "quarantined" and listed["revoked_at"]
+
+    house.command("agents", "release", "rogue")
+    assert rogue.state() == before, "with the labels, scores and counts that they had"
+    problem(house.store(rogue.mine, [document("late", "Late.", "engineering", "Public")]), 401)
+    run = house.command("agents", "purge", "rogue", json_output=False, expect=1)
+    assert "not in quarantine" in run.stderr
+
+    house.command("agents", "revoke", "rogue", "--quarantine")
+    house.command("agents", "purge", "rogue")
+    assert rogue.sees() == {"good-1", "good-2"}
+    run = house.command("agents", "release", "rogue", json_output=False, expect=1)
+    assert "not in quarantine" in run.stderr
+    acts = [event for event in house.command("audit", "tail", "-n", "100") if event.get("agent") == "rogue"]
+    told = " ".join(event.get("detail", "") for event in acts)
+    assert all(act in told for act in ("quarantine: 2 documents", "release: 2 documents", "purge: 2 documents"))
+
+
+def test_what_is_hidden_is_as_if_it_never_was(rogue, own_provider, new_house):
+    rogue.house.command("agents", "revoke", "rogue", "--quarantine")
+    clean = new_house(own_provider.issuer).start()
+    honest = clean.agent_token(clean.agent("honest", "write:documents"))
+    for id in ("good-1", "good-2"):
+        clean.store(honest, [document(id, f"The launch of {id} is near.", "engineering", "Public")]).raise_for_status()
+
+    def answer(house):
+        nodes = house.retrieve(rogue.alice, "launch", top_k=50).json()
+        return [(node["node"]["id_"], node["score"]) for node in nodes["source_nodes"]], nodes["bailiwick"]
+
+    assert answer(rogue.house) == answer(clean)
+
+
+def test_orders_are_given_over_http_too_and_by_administrators_only(rogue):
+    for act in ("quarantine", "release", "purge"):
+        path = f"/api/admin/agents/rogue/{act}"
+        problem(rogue.house.http.post(path, headers=bearer(rogue.alice)), 403)
+        problem(rogue.house.http.post(path, headers=bearer(rogue.theirs)), 401)
+    problem(rogue.house.http.post("/api/admin/agents/rogue/release", headers=bearer(rogue.admin)), 409)
+    assert rogue.order("quarantine")["documents"] == "quarantined"
+    assert rogue.sees() == {"good-1", "good-2"}
+    assert "documents" not in rogue.order("release")
+    assert rogue.sees() == {"bad-1", "bad-2", "good-1", "good-2"}
+    rogue.order("quarantine")
+    assert rogue.order("purge")["documents"] == "purged"
+    problem(rogue.house.http.post("/api/admin/agents/nobody/quarantine", headers=bearer(rogue.admin)), 404)
+
+
+def test_an_order_waits_for_a_server_that_is_away_and_survives_its_death(rogue):
+    house = rogue.house
+    house.kill()
+    house.command("agents", "revoke", "rogue", "--quarantine")
+    house.start()
+    assert rogue.sees() == {"good-1", "good-2"}
+    house.kill()
+    house.start()
+    assert rogue.sees() == {"good-1", "good-2"}
+    house.command("agents", "release", "rogue")
+    assert len(rogue.sees()) == 4
+
+
+def test_nobody_lifts_a_quarantine_by_relabelling(rogue):
+    rogue.order("quarantine")
+    level = {"department": "engineering", "clearance_level": "Internal"}
+    assert relabel(rogue.house, rogue.theirs, "bad-1", level).status_code == 200
+    assert rogue.sees() == {"good-1", "good-2"}
+    rogue.order("release")
+    found = rogue.house.http.get("/api/documents/bad-1", headers=bearer(rogue.alice)).json()
+    assert found["metadata"]["clearance_level"] == "Internal", "released with the label that it was given since"
+    assert found["metadata"]["text_ingested_by"].endswith("/agent/rogue")
+
+
+def test_text_and_labels_of_a_rogue_agent_are_found_whoever_touched_the_document_since(rogue):
+    level = {"department": "engineering", "clearance_level": "Public"}
+    relabel(rogue.house, rogue.theirs, "bad-1", level).raise_for_status()
+    relabel(rogue.house, rogue.mine, "good-1", level).raise_for_status()
+    rogue.order("quarantine")
+    assert rogue.sees() == {"good-2"}
+
+
+def test_a_document_that_somebody_else_brings_anew_is_theirs(rogue):
+    rogue.order("quarantine")
+    rogue.store(rogue.theirs, "bad-1")
+    assert rogue.sees() == {"bad-1", "good-1", "good-2"}
+    rogue.order("purge")
+    assert rogue.sees() == {"bad-1", "good-1", "good-2"}
+
+
+def test_many_documents_disappear_at_once(rogue):
+    house, ids = rogue.house, [f"bulk-{n}" for n in range(1000)]
+    for start in range(0, 1000, 100):
+        rogue.store(rogue.mine, *ids[start : start + 100])
+    assert me_chunks(rogue) == 1004
+    house.command("agents", "revoke", "rogue", "--quarantine")
+    assert me_chunks(rogue) == 2
+    house.command("agents", "release", "rogue")
+    assert me_chunks(rogue) == 1004
+
+
+def me_chunks(rogue) -> int:
+    return rogue.house.http.get("/api/me", headers=bearer(rogue.alice)).json()["bailiwick"]["chunks"]

@@ -164,6 +164,9 @@ pub struct Agent {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used_at: Option<Timestamp>,
+    /// What became of the documents that it brought: `quarantined` or `purged`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<String>,
     /// What it may do now; one that has expired is still shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Delegation>,

@@ -250,6 +250,7 @@ impl Inner {
             created_at: Timestamp::now(),
             revoked_at: None,
             last_used_at: None,
+            documents: None,
             delegation: None,
         };
         self.store.write(|writing| {
@@ -349,7 +350,7 @@ fn told(delegation: &Delegation) -> String {
     told
 }
 
-fn known(writing: &Writing<'_>, name: &str) -> Result<Agent, AuthorityError> {
+pub(crate) fn known(writing: &Writing<'_>, name: &str) -> Result<Agent, AuthorityError> {
     writing.agent(name)?.ok_or_else(|| AuthorityError::NoSuchAgent(name.to_owned()))
 }
 
@@ -365,7 +366,7 @@ pub(crate) fn administered(kind: Kind, by: &Administrator) -> Event {
     event
 }
 
-fn about(agent: &Agent, kind: Kind, by: &Administrator) -> Event {
+pub(crate) fn about(agent: &Agent, kind: Kind, by: &Administrator) -> Event {
     let mut event = administered(kind, by);
     event.agent = Some(agent.name.clone());
     event.client_id = Some(agent.client_id.to_string());

@@ -41,6 +41,12 @@ pub enum AuthorityError {
     /// There is nothing to take back.
     #[error("nothing is delegated to the agent {0:?}, so there is nothing to take back")]
     NothingDelegated(String),
+    /// There are no documents to release or purge.
+    #[error(
+        "the documents of the agent {0:?} are not in quarantine; `agents revoke {0} --quarantine` \
+         puts them there"
+    )]
+    NotQuarantined(String),
     /// There is no such way to authenticate.
     #[error("an agent proves itself by client-id, private-key-jwt or jwt-svid, not by {0:?}")]
     Method(String),

@@ -144,6 +144,7 @@ impl From<Rejection> for Refusal {
         let error = match rejection {
             Rejection::Expired(_) => TokenError::Expired,
             Rejection::Invalid(_) => TokenError::Invalid,
+            Rejection::Unavailable(_) => TokenError::Unavailable,
         };
         Self { error, cause: rejection.cause().to_owned() }
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::agent::{Agent, Authentication, Bounds, Delegation, DelegationId};
 use crate::clock::Timestamp;
 use crate::database::{self, DatabaseError, Shape};
+use crate::orders::{Act, Order};
 use crate::scope::Scopes;
 
 pub(crate) const SHAPE: Shape = Shape(&[
@@ -243,6 +244,17 @@ impl Writing<'_> {
         })
     }
 
+    /// Leaves an order for whoever has the index open.
+    pub(crate) fn order(&self, id: Uuid, act: Act, at: Timestamp) -> Result<(), DatabaseError> {
+        self.run(|c| {
+            c.execute(
+                "INSERT INTO orders (client_id, what, ordered_at) VALUES (?1, ?2, ?3)",
+                params![id.to_string(), act.name(), at.unix()],
+            )
+            .map(drop)
+        })
+    }
+
     /// Puts `delegation` in the place of the active one, and returns its number.
     pub(crate) fn replace_delegation(
         &self,
@@ -416,7 +428,8 @@ pub(crate) enum By<'a> {
 const AGENT: &str = "
     SELECT a.name, a.client_id, a.spiffe_id, a.auth, a.keys, a.created_at, a.revoked_at,
            a.last_used_at, d.id, d.permissions, d.audience, d.ttl_seconds, d.created_at,
-           d.expires_at, d.replaced_at, d.revoked_at, d.ceiling, d.read
+           d.expires_at, d.replaced_at, d.revoked_at, d.ceiling, d.read,
+           (SELECT what FROM orders o WHERE o.client_id = a.client_id ORDER BY o.id DESC LIMIT 1)
     FROM agents a
     LEFT JOIN delegations d ON d.client_id = a.client_id
          AND d.replaced_at IS NULL AND d.revoked_at IS NULL";
@@ -497,6 +510,20 @@ pub(crate) fn token_state(
     .optional()
 }
 
+/// The orders with higher numbers than this, in turn.
+pub(crate) fn orders_after(c: &Connection, number: i64) -> rusqlite::Result<Vec<Order>> {
+    c.prepare_cached(
+        "SELECT o.id, a.name, a.spiffe_id, o.what FROM orders o
+         JOIN agents a ON a.client_id = o.client_id WHERE o.id > ?1 ORDER BY o.id",
+    )?
+    .query_map([number], |row| {
+        let act = Act::parse(&row.get::<_, String>(3)?).ok_or(rusqlite::Error::InvalidQuery)?;
+        let number = row.get::<_, i64>(0)?.unsigned_abs();
+        Ok(Order { number, agent: row.get(1)?, spiffe_id: row.get(2)?, act })
+    })?
+    .collect()
+}
+
 /// A person for whom agents act.
 pub(crate) struct Person {
     pub(crate) claims: String,
@@ -529,6 +556,11 @@ fn agent_row(row: &Row<'_>) -> rusqlite::Result<Agent> {
         created_at: Timestamp::from_unix(row.get(5)?),
         revoked_at: timestamp(row, 6)?,
         last_used_at: timestamp(row, 7)?,
+        documents: match row.get::<_, Option<String>>(18)?.as_deref().and_then(Act::parse) {
+            Some(Act::Quarantine) => Some("quarantined".to_owned()),
+            Some(Act::Purge) => Some("purged".to_owned()),
+            Some(Act::Release) | None => None,
+        },
         delegation,
     })
 }

@@ -206,8 +206,25 @@ pub(crate) enum Agents {
         name: String,
     },
     /// Shut an agent out for good, from its next request on.
-    #[command(after_help = "Example:\n  bailiwick agents revoke reader")]
+    #[command(after_help = "Examples:
+  bailiwick agents revoke reader
+  bailiwick agents revoke reader --quarantine")]
     Revoke {
+        /// The agent's name.
+        name: String,
+        /// Put everything that it brought out of everybody's reach too, until `release` or `purge`.
+        #[arg(long)]
+        quarantine: bool,
+    },
+    /// Give back the documents of a revoked agent that are in quarantine.
+    #[command(after_help = "Example:\n  bailiwick agents release reader")]
+    Release {
+        /// The agent's name.
+        name: String,
+    },
+    /// Remove the documents of a revoked agent that are in quarantine.
+    #[command(after_help = "Example:\n  bailiwick agents purge reader")]
+    Purge {
         /// The agent's name.
         name: String,
     },

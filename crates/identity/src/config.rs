@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use crate::Algorithm;
+use crate::groups::{Groups, GroupsConfig};
 use crate::jws::Profile;
 use crate::provider::{Reach, Source};
 
@@ -48,6 +49,9 @@ pub struct IdentityConfig {
     /// document may name in `jwks_uri` although they are not the issuer's. Default: none.
     #[serde(default)]
     pub danger_allowed_hosts: Vec<String>,
+    /// Claims that tokens do not carry, and where to look them up. Default: nowhere.
+    #[serde(default)]
+    pub groups: Option<GroupsConfig>,
 }
 
 /// What is wrong with an [`IdentityConfig`].
@@ -108,10 +112,16 @@ const MAX_CLOCK_SKEW_SECONDS: u64 = 60;
 
 impl IdentityConfig {
     /// Checks every field and parses them into what a token must be and where keys come from.
-    pub(crate) fn parse(self) -> Result<(Profile, Source), IdentityConfigError> {
+    pub(crate) fn parse(
+        mut self,
+    ) -> Result<(Profile, Source, Option<Groups>), IdentityConfigError> {
         self.check_names()?;
         self.check_seconds()?;
         let source = self.source()?;
+        let groups = match self.groups.take() {
+            Some(config) => Some(Groups::new(&config, config.source(&source.reach)?)),
+            None => None,
+        };
         let profile = Profile {
             algorithms: self.algorithms,
             token_types: self.token_types,
@@ -119,7 +129,7 @@ impl IdentityConfig {
             max_lifetime_seconds: self.max_token_lifetime_seconds,
             ..Profile::access_token(self.issuer, self.audience)
         };
-        Ok((profile, source))
+        Ok((profile, source, groups))
     }
 
     fn check_names(&self) -> Result<(), IdentityConfigError> {

@@ -25,7 +25,8 @@ use url::Url;
 use crate::jws::json::{self, Limits};
 use crate::jws::{IgnoredKey, KeySet, KeySetError};
 use crate::{IdentityConfigError, Rejection};
-use fetch::{FetchError, Fetcher};
+pub(crate) use fetch::FetchError;
+use fetch::Fetcher;
 pub(crate) use reach::Reach;
 pub use reach::is_loopback;
 
@@ -52,6 +53,7 @@ pub(crate) struct Provider {
     source: Source,
     fetcher: Fetcher,
     known: ArcSwapOption<Known>,
+    userinfo: ArcSwapOption<Url>,
     failure: ArcSwap<String>,
     /// Held during every fetch; says when an unknown `kid` last caused one.
     asked: Mutex<Option<Instant>>,
@@ -92,6 +94,7 @@ impl Provider {
             source,
             fetcher,
             known: ArcSwapOption::empty(),
+            userinfo: ArcSwapOption::empty(),
             failure: ArcSwap::from_pointee("the first fetch has not finished yet".to_owned()),
             asked: Mutex::new(None),
             fetches: AtomicU64::new(0),
@@ -148,6 +151,21 @@ impl Provider {
         Ok(known)
     }
 
+    /// Where the provider tells who somebody is (OpenID Connect Core 1.0 section 5.3), if its
+    /// discovery document names a place at its own origin.
+    pub(crate) fn userinfo(&self) -> Option<Arc<Url>> {
+        self.userinfo.load_full()
+    }
+
+    /// Gets a document within the bounds that hold for keys.
+    pub(crate) async fn fetch(
+        &self,
+        url: &Url,
+        bearer: Option<&str>,
+    ) -> Result<Vec<u8>, FetchError> {
+        Ok(self.fetcher.get(url, bearer).await?.body)
+    }
+
     pub(crate) fn readiness(&self) -> Result<(), String> {
         let reason = match self.known.load_full() {
             Some(known) if known.since.elapsed() <= self.source.max_stale => return Ok(()),
@@ -186,7 +204,7 @@ impl Provider {
 
     /// Fetches the keys; the caller holds `asked`.
     async fn refresh(&self) -> Result<Option<Duration>, RefreshError> {
-        let outcome = self.fetch().await;
+        let outcome = self.fetch_keys().await;
         self.fetches.fetch_add(1, Ordering::Release);
         match &outcome {
             Ok(_) => tracing::debug!(issuer = self.source.issuer, "provider keys refreshed"),
@@ -198,12 +216,12 @@ impl Provider {
         outcome
     }
 
-    async fn fetch(&self) -> Result<Option<Duration>, RefreshError> {
+    async fn fetch_keys(&self) -> Result<Option<Duration>, RefreshError> {
         let url = match &self.source.keys {
             Some(url) => url.clone(),
             None => self.discover().await?,
         };
-        let document = self.fetcher.get(&url).await.map_err(RefreshError::Keys)?;
+        let document = self.fetcher.get(&url, None).await.map_err(RefreshError::Keys)?;
         let (keys, ignored) = KeySet::from_jwks(&document.body)?;
         ignored.iter().for_each(|key| self.report(key));
         if keys.is_empty() {
@@ -215,8 +233,8 @@ impl Provider {
 
     /// The `jwks_uri` of the discovery document (OpenID Connect Discovery 1.0 section 4).
     async fn discover(&self) -> Result<Url, RefreshError> {
-        let document =
-            self.fetcher.get(&self.source.discovery).await.map_err(RefreshError::Discovery)?;
+        let document = self.fetcher.get(&self.source.discovery, None).await;
+        let document = document.map_err(RefreshError::Discovery)?;
         let document = json::object(&document.body, DISCOVERY_LIMITS)
             .map_err(|_| RefreshError::Document("it is not one unambiguous JSON object"))?;
         let text = |name| document.get(name).and_then(Value::as_str);
@@ -225,15 +243,24 @@ impl Provider {
                 "its issuer is not byte for byte the configured one",
             ));
         }
+        let userinfo = text("userinfo_endpoint").and_then(|url| self.source.reach.url(url).ok());
+        let userinfo = userinfo.filter(|url| self.may_be_named(url));
+        self.userinfo.store(userinfo.map(Arc::new));
         let uri = text("jwks_uri").ok_or(RefreshError::Document("it has no jwks_uri"))?;
         let uri = self.source.reach.url(uri).map_err(RefreshError::Document)?;
-        if uri.origin() != self.source.discovery.origin() && !self.source.reach.lists(&uri) {
+        if !self.may_be_named(&uri) {
             return Err(RefreshError::Document(
                 "its jwks_uri is at another origin than the issuer; \
                  if that is right, set identity.jwks_uri in the configuration",
             ));
         }
         Ok(uri)
+    }
+
+    /// Whether the discovery document may send us there: to its own origin, or where the operator
+    /// allows it.
+    fn may_be_named(&self, url: &Url) -> bool {
+        url.origin() == self.source.discovery.origin() || self.source.reach.lists(url)
     }
 
     fn report(&self, key: &IgnoredKey) {

@@ -11,6 +11,9 @@ pub enum Rejection {
     /// Everything else, on purpose without telling what.
     #[error("Invalid token")]
     Invalid(Cause),
+    /// The token is good, and claims that the configuration requires cannot be looked up now.
+    #[error("what is known of this person cannot be looked up now; try again later")]
+    Unavailable(Cause),
 }
 
 /// The precise reason of a [`Rejection`].
@@ -28,10 +31,16 @@ impl Rejection {
         Rejection::Invalid(Cause(cause))
     }
 
+    pub(crate) const fn unavailable(cause: &'static str) -> Self {
+        Rejection::Unavailable(Cause(cause))
+    }
+
     /// The precise reason, for the log: it says more than a caller should learn.
     pub fn cause(&self) -> &'static str {
         match self {
-            Rejection::Expired(Cause(cause)) | Rejection::Invalid(Cause(cause)) => cause,
+            Rejection::Expired(Cause(cause))
+            | Rejection::Invalid(Cause(cause))
+            | Rejection::Unavailable(Cause(cause)) => cause,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
 
+use crate::groups::Groups;
 use crate::jws::{Profile, Unverified};
 use crate::provider::Provider;
 use crate::{Claims, IdentityConfig, IdentityConfigError, Rejection};
@@ -14,6 +15,7 @@ use crate::{Claims, IdentityConfig, IdentityConfigError, Rejection};
 pub struct Verifier {
     profile: Profile,
     provider: Arc<Provider>,
+    groups: Option<Groups>,
     refresher: JoinHandle<()>,
 }
 
@@ -26,25 +28,29 @@ impl Verifier {
     /// # Errors
     /// When the configuration cannot be used, or outside a tokio runtime.
     pub fn start(config: IdentityConfig) -> Result<Arc<Verifier>, IdentityConfigError> {
-        let (profile, source) = config.parse()?;
+        let (profile, source, groups) = config.parse()?;
         let runtime =
             tokio::runtime::Handle::try_current().map_err(|_| IdentityConfigError::NoRuntime)?;
         let provider = Arc::new(Provider::new(source)?);
         let refresher = runtime.spawn(Arc::clone(&provider).keep_fresh());
-        Ok(Arc::new(Verifier { profile, provider, refresher }))
+        Ok(Arc::new(Verifier { profile, provider, groups, refresher }))
     }
 
     /// Verifies an access token.
     ///
     /// Waits for the network only when the token names a key that is not known yet, and then at
-    /// most once in `unknown_kid_cooldown_seconds`, all callers together.
+    /// most once in `unknown_kid_cooldown_seconds`, all callers together; and to look up claims that
+    /// the token lacks, where `[identity.groups]` says so.
     ///
     /// # Errors
     /// [`Rejection`], whose cause is for the log only.
     pub async fn verify(&self, token: &str) -> Result<Claims, Rejection> {
-        let token = Unverified::read(token, &self.profile)?;
-        let known = self.provider.keys_for(token.key_id.as_deref()).await?;
-        let payload = token.verify(&self.profile, known.keys(), unix_now())?;
+        let unverified = Unverified::read(token, &self.profile)?;
+        let known = self.provider.keys_for(unverified.key_id.as_deref()).await?;
+        let mut payload = unverified.verify(&self.profile, known.keys(), unix_now())?;
+        if let Some(groups) = &self.groups {
+            payload = groups.complete(&self.provider, token, payload).await?;
+        }
         Claims::from_verified(payload).ok_or(Rejection::invalid("a claim has the wrong type"))
     }
 

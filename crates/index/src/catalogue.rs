@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::IndexError;
+use crate::change::held;
 use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
@@ -108,6 +109,7 @@ impl Catalogue {
             let problem = format!("its layout is {layout}, this program knows {LAYOUT}");
             return Err(unusable(path, &problem));
         }
+        connection.execute_batch(held::TABLES)?;
         let catalogue = Self { path: path.to_owned(), readers: Mutex::new(Vec::new()) };
         Ok((catalogue, Writer(connection)))
     }
@@ -447,24 +449,26 @@ pub(crate) fn content_hash(
 /// What a document's label is made from, for a schema that changed.
 #[derive(Debug)]
 pub(crate) struct Labelled {
-    row: i64,
+    pub(crate) row: i64,
     pub(crate) metadata: Map<String, Value>,
-    /// The description of the label that it has.
+    /// The description of the label that it has, or, when it is held, that it will be released with.
     pub(crate) label: Value,
+    pub(crate) held: bool,
 }
 
 /// Every document, in the order of the rows.
 pub(crate) fn labelled(connection: &Connection) -> Result<Vec<Labelled>, IndexError> {
     let mut statement = connection.prepare(
-        "SELECT d.row, d.metadata, l.label
-         FROM documents d JOIN labels l ON l.id = d.label ORDER BY d.row",
+        "SELECT d.row, d.metadata, coalesce(h.label, l.label), h.label IS NOT NULL
+         FROM documents d JOIN labels l ON l.id = d.label LEFT JOIN held h ON h.document = d.row
+         ORDER BY d.row",
     )?;
     let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get(3)?))
     })?;
     let documents = rows.map(|row| {
-        let (row, metadata, label) = row?;
-        Ok(Labelled { row, metadata: parsed(&metadata)?, label: parsed(&label)? })
+        let (row, metadata, label, held) = row?;
+        Ok(Labelled { row, metadata: parsed(&metadata)?, label: parsed(&label)?, held })
     });
     documents.collect()
 }

@@ -1,5 +1,7 @@
 //! One write: what it does to the catalogue, and to what searches see.
 
+pub(crate) mod held;
+
 use bailiwick_policy::{Label, LabelId, Schema};
 use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
@@ -10,7 +12,7 @@ use crate::catalogue::{self, Former};
 use crate::segment::{Analysed, Fresh, FreshRow, write};
 use crate::snapshot::{Part, Snapshot};
 use crate::space::Space;
-use crate::types::{ChunkId, DocumentId, NewDocument};
+use crate::types::{BROUGHT_BY, ChunkId, DocumentId, NewDocument, TEXT_BROUGHT_BY};
 
 /// A write that is neither durable nor visible yet. Dropped, it leaves everything as it was.
 pub(crate) struct Change<'a> {
@@ -97,9 +99,34 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Moves a document to another label, and counts its chunks; none when there is no such
-    /// document. Its chunks are analysed again, as if they were new.
+    /// Gives a document other metadata and another label, and counts its chunks; none when there
+    /// is no such document. It stays known who brought the text.
     pub(crate) fn relabel(
+        &mut self,
+        id: &DocumentId,
+        mut metadata: Map<String, Value>,
+        label: &Label,
+        analyst: &Analyst,
+    ) -> Result<Option<usize>, IndexError> {
+        let former = catalogue::document(&self.transaction, id)?;
+        let Some((former, _)) = former else { return Ok(None) };
+        let text = [TEXT_BROUGHT_BY].iter().chain(&BROUGHT_BY);
+        let text = text.filter_map(|name| former.metadata.get(*name)).next();
+        if let Some(text) = text
+            && !BROUGHT_BY.iter().any(|name| metadata.get(*name) == Some(text))
+        {
+            metadata.insert(TEXT_BROUGHT_BY.to_owned(), text.clone());
+        }
+        if self.relabel_held(id, label)? {
+            return self.move_to(id, &metadata, &Label::quarantine(), analyst);
+        }
+        let moved = self.move_to(id, &metadata, label, analyst)?;
+        self.hold_if_shunned(id, &metadata, analyst)?;
+        Ok(moved)
+    }
+
+    /// Moves a document's chunks to another label. They are analysed again, as if they were new.
+    fn move_to(
         &mut self,
         id: &DocumentId,
         metadata: &Map<String, Value>,

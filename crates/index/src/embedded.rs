@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bailiwick_policy::{Bailiwick, Ceiling, Label, LabelId, LabelTable, Oversight, Schema};
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::analyst::Analyst;
 use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER};
-use crate::change::Change;
+use crate::change::{Change, held};
 use crate::columns::{Columns, Matcher};
 use crate::dense::Care;
 use crate::filter::Filter;
@@ -21,8 +22,8 @@ use crate::snapshot::{Snapshot, Visible};
 use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
-    ChunkId, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument, Query, Receipt,
-    Size,
+    ChunkId, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument, Order, Query,
+    Receipt, Size,
 };
 use crate::{
     Index, IndexError, bm25, dense, diversity, follow, generation, hybrid, manifest, memory,
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     /// Ended before the lock is given up: the order of the fields is that of their ends.
     _compaction: Compaction,
     pub(crate) state: Arc<State>,
+    obeyed: AtomicU64,
     _lock: File,
 }
 
@@ -97,6 +99,7 @@ impl EmbeddedIndex {
         let former = former.map(|(embedder, dimensions)| wanted.of(&embedder, dimensions));
         let space = claim_vectors(&writer.0, wanted, former, catalogue.path())?;
         follow::schema(&mut writer.0, &schema)?;
+        let obeyed = AtomicU64::new(held::obeyed(&writer.0)?);
 
         let labels = LabelTable::default();
         catalogue::load_labels(&writer.0, &schema, &labels)?;
@@ -108,8 +111,15 @@ impl EmbeddedIndex {
             Arc::new(State::new(schema, labels, analyst, segments, flush, writer, snapshot));
         let compaction = Compaction::start(Arc::clone(&state))?;
         let columns = Columns::default();
-        let inner =
-            Inner { memory, catalogue, columns, _compaction: compaction, state, _lock: lock };
+        let inner = Inner {
+            memory,
+            catalogue,
+            columns,
+            _compaction: compaction,
+            state,
+            obeyed,
+            _lock: lock,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -465,6 +475,11 @@ impl Index for EmbeddedIndex {
                     change.remove(&document.id)?;
                     let chunks = analysed.by_ref().take(document.chunks.len()).collect();
                     change.insert(document, chunks)?;
+                    change.hold_if_shunned(
+                        &document.id,
+                        &document.metadata,
+                        &inner.state.analyst,
+                    )?;
                 }
                 Ok(())
             })?;
@@ -503,11 +518,25 @@ impl Index for EmbeddedIndex {
         self.blocking(move |inner| {
             let (chunks, revision) = inner.state.write(|change| {
                 inner.check_ceiling(change, [&id], &ceiling)?;
-                change.relabel(&id, &metadata, &label, &inner.state.analyst)
+                change.relabel(&id, metadata, &label, &inner.state.analyst)
             })?;
             Ok(chunks.map(|chunks| Receipt { documents: 1, chunks, revision }))
         })
         .await
+    }
+
+    async fn obey(&self, order: Order) -> Result<Receipt, IndexError> {
+        self.blocking(move |inner| {
+            let (receipt, revision) =
+                inner.state.write(|change| change.obey(&order, &inner.state.analyst))?;
+            inner.obeyed.fetch_max(order.number, Ordering::Release);
+            Ok(Receipt { revision, ..receipt })
+        })
+        .await
+    }
+
+    fn obeyed(&self) -> u64 {
+        self.0.obeyed.load(Ordering::Acquire)
     }
 
     async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError> {

@@ -10,6 +10,7 @@ use serde_json::Map;
 
 use crate::analyst::Analyst;
 use crate::catalogue::{self, Labelled};
+use crate::change::held;
 use crate::segment::{Fresh, FreshRow, write};
 use crate::snapshot::{Part, Snapshot};
 use crate::{IndexError, compaction, manifest};
@@ -40,7 +41,11 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
             released += usize::from(label.is_ok() && former.is_null());
             let names = former.as_object().into_iter().flat_map(Map::keys);
             forgotten.extend(names.filter(|name| !known.contains(name.as_str())).cloned());
-            let label = label.unwrap_or_else(|_| Label::quarantine());
+            let mut label = label.unwrap_or_else(|_| Label::quarantine());
+            if document.held {
+                held::set_former_label(&transaction, &document, &schema.describe(&label))?;
+                label = Label::quarantine();
+            }
             let id = catalogue::label_id(&transaction, schema, &label)?;
             catalogue::set_label(&transaction, &document, id)?;
         }

@@ -50,8 +50,8 @@ pub use embedded::{EmbeddedIndex, Options};
 pub use filter::{Filter, FilterError};
 pub use generation::Generation;
 pub use types::{
-    ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
-    NewDocument, Query, Receipt, Size,
+    Act, ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
+    NewDocument, Order, Query, Receipt, Size,
 };
 
 /// Documents and their chunks, searched within a bailiwick.
@@ -116,6 +116,13 @@ pub trait Index: Send + Sync + std::fmt::Debug {
         label: Label,
         ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError>;
+
+    /// Obeys an order about an agent's documents; one that was obeyed before does nothing. It is
+    /// durable, and in force for every search that starts after this returns.
+    async fn obey(&self, order: Order) -> Result<Receipt, IndexError>;
+
+    /// The number of the last order that was obeyed; 0 before the first.
+    fn obeyed(&self) -> u64;
 
     /// For a writer that sent them before: which of these documents are stored with this content
     /// hash already.

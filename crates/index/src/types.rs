@@ -231,6 +231,33 @@ pub struct LabelSize {
     pub chunks: u64,
 }
 
+/// The metadata names under which stands who brought a document, and who passed it on.
+pub(crate) const BROUGHT_BY: [&str; 2] = ["ingested_by", "ingested_through"];
+/// The name under which stands who brought the text, when somebody else gave the metadata since.
+pub(crate) const TEXT_BROUGHT_BY: &str = "text_ingested_by";
+
+/// What an administrator wants done with everything that an agent brought.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Orders are obeyed once, and in the order of their numbers, from 1.
+    pub number: u64,
+    /// The agent, as it stands in the metadata `ingested_by` or `ingested_through`.
+    pub agent: String,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What becomes of an agent's documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// They are out of everybody's reach, and so is what the agent is still writing.
+    Quarantine,
+    /// They get the labels back that they had, or that they were given since.
+    Release,
+    /// They are removed.
+    Purge,
+}
+
 /// What a write did. It is durable and searchable when this is returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Receipt {

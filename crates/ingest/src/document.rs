@@ -7,7 +7,8 @@ use crate::record::Record;
 
 /// The metadata names under which [`Intake`](crate::Intake) writes the truth about a document's
 /// way in; whatever a sender wrote there is overwritten or removed.
-pub const STAMPS: [&str; 4] = ["ingested_by", "token_jti", "scope", "ingested_at"];
+pub const STAMPS: [&str; 6] =
+    ["ingested_by", "ingested_through", "text_ingested_by", "token_jti", "scope", "ingested_at"];
 
 /// The metadata names that belong to the reader, so that no record of an API can set them.
 pub const READER_NAMES: [&str; 5] =

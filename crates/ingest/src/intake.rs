@@ -33,6 +33,8 @@ pub(crate) const EMBEDDED_TOGETHER: usize = 256;
 pub struct Stamp {
     /// The agent's SPIFFE ID.
     pub ingested_by: String,
+    /// The SPIFFE ID of the agent that holds the token, if it acts for that one.
+    pub ingested_through: Option<String>,
     /// The token's id.
     pub token_jti: Option<String>,
     /// The token's scope.
@@ -381,6 +383,7 @@ fn stamped(mut metadata: Map<String, Value>, stamp: &Stamp) -> Result<Map<String
     }
     let truth = [
         ("ingested_by", Some(stamp.ingested_by.clone())),
+        ("ingested_through", stamp.ingested_through.clone()),
         ("token_jti", stamp.token_jti.clone()),
         ("scope", stamp.scope.clone()),
         ("ingested_at", Some(now())),

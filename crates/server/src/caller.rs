@@ -6,10 +6,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts as Request;
 use axum::http::{HeaderMap, header};
 use bailiwick_authority::{ActingFor, Administrator, Grant, TokenError};
-use bailiwick_identity::Claims;
+use bailiwick_identity::{Claims, Rejection};
 use bailiwick_policy::{Bailiwick, Bounds, Oversight};
 
 use crate::app::App;
+use crate::orders;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
@@ -45,6 +46,7 @@ impl FromRequestParts<App> for Reader {
         let token = bearer(&parts.headers, app, Resource::People)?;
         if !app.authority.may_have_issued(&token) {
             let claims = verified(&token, app).await?;
+            orders::obey(app).await?;
             let bailiwick = app.policy.decide(&claims, app.index.labels());
             return Ok(Self { claims, bailiwick, through: None });
         }
@@ -52,6 +54,7 @@ impl FromRequestParts<App> for Reader {
         let acting = app.authority.acting(&token, Some(&request_id)).await;
         let acting = acting.map_err(|error| refused(&error, app, Resource::People))?;
         let claims = acting.claims().clone();
+        orders::obey(app).await?;
         let mut bailiwick = app.policy.decide(&claims, app.index.labels());
         for read in acting.reads() {
             let bounds = Bounds::new(app.policy.schema(), read).map_err(|error| {
@@ -80,6 +83,7 @@ impl FromRequestParts<App> for Admin {
             tracing::info!(%issuer, %subject, "a person without the administrator's claim was refused");
             return Err(Problem::forbidden("Only an administrator may do this."));
         };
+        orders::obey(app).await?;
         Ok(Self(Administrator::Person { issuer, subject }, oversight))
     }
 }
@@ -112,7 +116,10 @@ pub(crate) fn insufficient_scope(scope: &str, app: &App) -> Problem {
 async fn verified(token: &str, app: &App) -> Result<Claims, Problem> {
     app.verifier.verify(token).await.map_err(|rejection| {
         tracing::info!(cause = rejection.cause(), "a person's token was refused");
-        rejected(&rejection.to_string(), app, Resource::People)
+        match rejection {
+            Rejection::Unavailable(_) => Problem::unavailable(rejection.to_string()),
+            _ => rejected(&rejection.to_string(), app, Resource::People),
+        }
     })
 }
 

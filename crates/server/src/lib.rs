@@ -6,6 +6,7 @@ mod attempts;
 mod caller;
 mod input;
 mod oauth_answer;
+mod orders;
 mod problem;
 mod request_id;
 mod routes;
@@ -123,6 +124,9 @@ fn small_bodies() -> OpenApiRouter<App> {
         .routes(routes!(agents::agents, agents::create_agent))
         .routes(routes!(agents::delegations, agents::delegate, agents::revoke_delegation))
         .routes(routes!(agents::revoke_agent))
+        .routes(routes!(agents::quarantine))
+        .routes(routes!(agents::release))
+        .routes(routes!(agents::purge))
         .routes(routes!(audit::search))
         .routes(routes!(policy::policy))
         .routes(routes!(labels::labels))

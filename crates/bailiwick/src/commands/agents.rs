@@ -40,19 +40,25 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             }
             print::line(format!("{name} {}", may(&delegation)))
         }
-        Agents::Revoke { name } => {
+        Agents::Revoke { name, quarantine: false } => {
             let agent = authority.revoke_agent(&name, &BY).await?;
-            if as_json {
-                return print::json(&agent);
-            }
-            print::line(format!("{name} is revoked; its tokens are refused from now on"))
+            told(&agent, "is revoked; its tokens are refused from now on", as_json)
+        }
+        Agents::Revoke { name, quarantine: true } => {
+            let agent = authority.quarantine(&name, &BY).await?;
+            told(&agent, "is revoked; nobody reads what it brought from now on", as_json)
+        }
+        Agents::Release { name } => {
+            let agent = authority.release(&name, &BY).await?;
+            told(&agent, "stays revoked; what it brought can be read again", as_json)
+        }
+        Agents::Purge { name } => {
+            let agent = authority.purge(&name, &BY).await?;
+            told(&agent, "stays revoked; the server removes what it brought", as_json)
         }
         Agents::Undelegate { name } => {
             let agent = authority.revoke_delegation(&name, &BY).await?;
-            if as_json {
-                return print::json(&agent);
-            }
-            print::line(format!("nothing is delegated to {name} now; its tokens are refused"))
+            told(&agent, "may do nothing now; its tokens are refused", as_json)
         }
         Agents::List => {
             let agents = authority.list_agents().await?;
@@ -62,6 +68,10 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
             agents.iter().try_for_each(|agent| print::line(in_words(agent)))
         }
     }
+}
+
+fn told(agent: &Agent, what: &str, as_json: bool) -> Result<()> {
+    if as_json { print::json(agent) } else { print::line(format!("{} {what}", agent.name)) }
 }
 
 /// Bounds as they are delegated; none where none are written.
@@ -88,7 +98,10 @@ fn created(Agent { name, client_id, spiffe_id, .. }: &Agent) -> Value {
 
 fn in_words(agent: &Agent) -> String {
     let may = match (&agent.revoked_at, &agent.delegation) {
-        (Some(at), _) => format!("revoked {at}"),
+        (Some(at), _) => match &agent.documents {
+            Some(documents) => format!("revoked {at}, its documents {documents}"),
+            None => format!("revoked {at}"),
+        },
         (None, Some(delegation)) => may(delegation),
         (None, None) => "nothing is delegated".to_owned(),
     };

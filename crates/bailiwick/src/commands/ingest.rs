@@ -87,8 +87,13 @@ impl Destination {
             return self.sender()?.send(documents).await;
         };
         let ids = documents.iter().map(|document| document.id.clone()).collect();
-        let (ingested_by, ceiling) = (OPERATOR.into(), Ceiling::none());
-        let stamp = Stamp { ingested_by, token_jti: None, scope: None, ceiling };
+        let stamp = Stamp {
+            ingested_by: OPERATOR.into(),
+            ingested_through: None,
+            token_jti: None,
+            scope: None,
+            ceiling: Ceiling::none(),
+        };
         let receipt = intake.store(documents, &stamp, *unlabelled).await?;
         audit.record(event(&receipt, ids)).await?;
         Ok(receipt)

@@ -27,7 +27,7 @@ pub(super) struct Document {
 
 /// Why a GET brought nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub(crate) enum FetchError {
     #[error("{0}")]
     Network(String),
     #[error("the answer is a redirect, which is never followed")]
@@ -61,8 +61,16 @@ impl Fetcher {
         Ok(Fetcher { client })
     }
 
-    pub(super) async fn get(&self, url: &Url) -> Result<Document, FetchError> {
-        let request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+    /// Gets a document, with a bearer token if there is one to show.
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        bearer: Option<&str>,
+    ) -> Result<Document, FetchError> {
+        let mut request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+        if let Some(token) = bearer {
+            request = request.bearer_auth(token);
+        }
         let response = request.send().await.map_err(network)?;
         let status = response.status();
         if status.is_redirection() {

@@ -13,6 +13,7 @@
 mod accepted;
 mod configuration;
 mod discovery;
+mod groups;
 mod key_sets;
 mod laws;
 mod logs;

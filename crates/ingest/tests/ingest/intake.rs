@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bailiwick_index::{
     Document, DocumentId, EmbeddedIndex, Hits, Index, IndexError, LabelSize, NewDocument, Options,
-    Query, Receipt, Size,
+    Order, Query, Receipt, Size,
 };
 use bailiwick_ingest::{Intake, IntakeError, Refusal, SourceDocument, Stamp, Unlabelled};
 use bailiwick_models::{Embedder, Embedders, ModelError};
@@ -114,6 +114,14 @@ impl Index for Witness {
         self.index.relabel(id, metadata, label, ceiling).await
     }
 
+    async fn obey(&self, order: Order) -> Result<Receipt, IndexError> {
+        self.index.obey(order).await
+    }
+
+    fn obeyed(&self) -> u64 {
+        self.index.obeyed()
+    }
+
     async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError> {
         self.index.unchanged(ids).await
     }
@@ -159,6 +167,7 @@ impl House {
 fn stamp(run: &str) -> Stamp {
     Stamp {
         ingested_by: "spiffe://acme.example/agent/reader".into(),
+        ingested_through: None,
         token_jti: Some(format!("token-{run}")),
         scope: None,
         ceiling: Ceiling::none(),

@@ -230,6 +230,7 @@ async fn to_the_end(
 fn stamp(grant: &Grant, ceiling: Ceiling) -> Stamp {
     Stamp {
         ingested_by: grant.spiffe_id().to_owned(),
+        ingested_through: grant.actor().map(str::to_owned),
         token_jti: Some(grant.token_id().to_owned()),
         scope: Some(WRITE.to_owned()),
         ceiling,

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::caller::Admin;
 use crate::input::{Body, Segment};
+use crate::orders;
 use crate::problem::Problem;
 
 /// Lists all agents, revoked ones too.
@@ -124,12 +125,52 @@ pub(crate) async fn revoke_agent(
     app.authority.revoke_agent(&name, &by).await.map(Json).map_err(failed)
 }
 
+/// Shuts an agent out for good, and puts all that it brought out of everybody's reach.
+#[utoipa::path(post, path = "/api/admin/agents/{name}/quarantine", tag = "administrators",
+    params(("name" = String, Path)), responses((status = 200, body = Agent), (status = 403, body = Problem)))]
+pub(crate) async fn quarantine(
+    State(app): State<App>,
+    Admin(by, _): Admin,
+    Segment(name): Segment,
+) -> Result<Json<Agent>, Problem> {
+    let agent = app.authority.quarantine(&name, &by).await.map_err(failed)?;
+    orders::obey(&app).await?;
+    Ok(Json(agent))
+}
+
+/// Gives back the documents of a revoked agent that are in quarantine.
+#[utoipa::path(post, path = "/api/admin/agents/{name}/release", tag = "administrators",
+    params(("name" = String, Path)), responses((status = 200, body = Agent), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn release(
+    State(app): State<App>,
+    Admin(by, _): Admin,
+    Segment(name): Segment,
+) -> Result<Json<Agent>, Problem> {
+    let agent = app.authority.release(&name, &by).await.map_err(failed)?;
+    orders::obey(&app).await?;
+    Ok(Json(agent))
+}
+
+/// Removes the documents of a revoked agent that are in quarantine.
+#[utoipa::path(post, path = "/api/admin/agents/{name}/purge", tag = "administrators",
+    params(("name" = String, Path)), responses((status = 200, body = Agent), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn purge(
+    State(app): State<App>,
+    Admin(by, _): Admin,
+    Segment(name): Segment,
+) -> Result<Json<Agent>, Problem> {
+    let agent = app.authority.purge(&name, &by).await.map_err(failed)?;
+    orders::obey(&app).await?;
+    Ok(Json(agent))
+}
+
 fn failed(error: AuthorityError) -> Problem {
     match &error {
         AuthorityError::NoSuchAgent(_) => Problem::with_status(404, error.to_string()),
         AuthorityError::AgentExists(_)
         | AuthorityError::AgentRevoked(_)
-        | AuthorityError::NothingDelegated(_) => Problem::conflict(error.to_string()),
+        | AuthorityError::NothingDelegated(_)
+        | AuthorityError::NotQuarantined(_) => Problem::conflict(error.to_string()),
         AuthorityError::Database(_) | AuthorityError::Audit(_) | AuthorityError::SigningKey(_) => {
             tracing::error!(%error, "the authority failed");
             Problem::unavailable("The authority's database cannot be used now; the log says why.")
