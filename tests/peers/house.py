@@ -13,7 +13,8 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("BAILIWICK_BIN", ROOT / "target/debug/bailiwick")).resolve()
-TOKEN_LIKE = re.compile(rb"eyJ[A-Za-z0-9_-]{16,}")
+# A token begins somewhere; within a signature, of which the audit trail keeps some, these letters are chance.
+TOKEN_LIKE = re.compile(rb"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{16,}")
 PEM = re.compile(rb"-----BEGIN.*?-----END", re.DOTALL)
 
 CONFIG = """

@@ -123,7 +123,8 @@ async function userinfo(request, response) {
   }
   try {
     const token = request.headers.authorization.replace(/^Bearer /, '')
-    const { payload } = await jwtVerify(token, createLocalJWKSet({ keys }), { issuer })
+    const published = keys.map(({ kty, kid, alg, n, e, crv, x, y }) => ({ kty, kid, alg, n, e, crv, x, y }))
+    const { payload } = await jwtVerify(token, createLocalJWKSet({ keys: published }), { issuer })
     const known = { sub: payload.sub, ...people[payload.sub]?.userinfo }
     if (manner === 'other') told(200, { ...known, sub: 'somebody-else' })
     else if (manner === 'huge') told(200, { ...known, more: 'x'.repeat(1 << 20) })

@@ -304,6 +304,18 @@ def test_text_and_labels_of_a_rogue_agent_are_found_whoever_touched_the_document
     assert rogue.sees() == {"good-2"}
 
 
+def test_a_document_of_two_rogue_agents_is_released_when_both_are(rogue):
+    level = {"department": "engineering", "clearance_level": "Public"}
+    relabel(rogue.house, rogue.theirs, "bad-1", level).raise_for_status()
+    rogue.house.command("agents", "revoke", "honest", "--quarantine")
+    rogue.order("quarantine")
+    assert rogue.sees() == set()
+    rogue.house.command("agents", "release", "honest")
+    assert rogue.sees() == {"good-1", "good-2"}
+    rogue.order("release")
+    assert rogue.sees() == {"bad-1", "bad-2", "good-1", "good-2"}
+
+
 def test_a_document_that_somebody_else_brings_anew_is_theirs(rogue):
     rogue.order("quarantine")
     rogue.store(rogue.theirs, "bad-1")

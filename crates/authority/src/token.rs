@@ -266,9 +266,10 @@ impl Minted {
         event.subject = Some(self.claims.sub.clone());
         event.jti = Some(self.claims.jti.clone());
         event.scope = Some(self.claims.scope.clone());
-        event.detail = self.claims.act.as_ref().map(|act| {
-            format!("token exchange: {} for {}", act.chain().join(" for "), self.claims.sub)
-        });
+        if let Some(act) = &self.claims.act {
+            event.actors = act.chain();
+            event.detail = Some("token exchange".to_owned());
+        }
         event
     }
 }

@@ -65,7 +65,7 @@ function List({ agents, ask }: { readonly agents: readonly Agent[]; readonly ask
           <ul class="plain-list">
             {gone.map((agent) => (
               <li key={agent.client_id}>
-                <strong>{agent.name}</strong> <span class="quiet">revoked <Ago time={agent.revoked_at ?? ''} /></span>
+                <strong>{agent.name}</strong> <span class="quiet">revoked <Ago time={agent.revoked_at ?? ''} />{agent.documents && `, its documents ${agent.documents}`}</span>
               </li>
             ))}
           </ul>

@@ -60,11 +60,19 @@ async fn what_a_token_lacks_or_only_refers_to_is_looked_up() {
         let claims = world.verify(&token(&world, more.clone())).await.unwrap();
         assert_eq!(claim(&claims, "groups"), Some(&json!(["a", "b"])), "{more}");
         assert_eq!(claim(&claims, "hasgroups"), None, "{more}");
-        assert_eq!(claim(&claims, "department"), Some(&json!(["engineering"])), "only what is asked for");
+        assert_eq!(
+            claim(&claims, "department"),
+            Some(&json!(["engineering"])),
+            "only what is asked for"
+        );
         assert_eq!(claim(&claims, "aud"), Some(&json!("bailiwick")));
     }
     let claims = world.verify(&token(&world, overage)).await.unwrap();
-    assert_eq!(claim(&claims, "_claim_names"), Some(&json!({"roles": "src1"})), "others stay referred");
+    assert_eq!(
+        claim(&claims, "_claim_names"),
+        Some(&json!({"roles": "src1"})),
+        "others stay referred"
+    );
     let asked_elsewhere = world.provider.requests().iter().any(|target| target.contains("graph"));
     assert!(!asked_elsewhere, "where the token points is never followed");
 }
@@ -183,7 +191,8 @@ async fn a_server_of_ones_own_is_asked_by_issuer_and_subject() {
     let claims = world.verify(&token(&world, json!({"sub": "nobody"}))).await.unwrap();
     assert_eq!(claim(&claims, "groups"), None, "404: nothing is known of her");
 
-    let issuer: String = url::form_urlencoded::byte_serialize(world.provider.issuer.as_bytes()).collect();
+    let issuer: String =
+        url::form_urlencoded::byte_serialize(world.provider.issuer.as_bytes()).collect();
     let target = format!("/groups?iss={issuer}&sub=alice");
     people.reply(&target, Reply::json(json!({"sub": "alice", "teams": ["x"], "roles": ["admin"]})));
     let claims = world.verify(&world.token()).await.unwrap();
@@ -232,7 +241,8 @@ fn a_configuration_that_cannot_work_is_refused() {
         json!({"source": "http", "url": "https://user:secret@groups.example/"}),
         json!({"source": "http", "url": "https://groups.example/", "token_env": "BAILIWICK_NO_SUCH"}),
     ] {
-        let config: IdentityConfig = config("https://idp.example", json!({"groups": groups.clone()}));
+        let config: IdentityConfig =
+            config("https://idp.example", json!({"groups": groups.clone()}));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let error = runtime.block_on(async { Verifier::start(config).unwrap_err().to_string() });
         assert!(error.contains("groups"), "{groups}: {error}");

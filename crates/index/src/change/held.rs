@@ -140,7 +140,10 @@ impl Change<'_> {
         let label = self.schema.label(&described).map_err(damaged)?;
         let document = catalogue::document(&self.transaction, id)?;
         let Some((document, _)) = document else { return Ok(None) };
-        self.move_to(id, &document.metadata, &label, analyst)
+        let moved = self.move_to(id, &document.metadata, &label, analyst)?;
+        // Another agent may have had a hand in it whose documents are held too.
+        self.hold_if_shunned(id, &document.metadata, analyst)?;
+        Ok(moved)
     }
 
     /// A held document whose metadata change stays held, and is released with its new label.
@@ -157,7 +160,7 @@ impl Change<'_> {
         &self,
         metadata: &Map<String, Value>,
     ) -> Result<Option<String>, IndexError> {
-        for name in BROUGHT_BY {
+        for name in BROUGHT_BY.into_iter().chain([TEXT_BROUGHT_BY]) {
             let Some(agent) = metadata.get(name).and_then(Value::as_str) else { continue };
             let sql = "SELECT agent FROM shunned WHERE agent = ?";
             let mut statement = self.transaction.prepare_cached(sql)?;
