@@ -3,6 +3,8 @@
 //! Invariant: nothing read here is kept in memory between two requests, so what another process
 //! writes is in force at the next one.
 
+mod people;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::database::{self, DatabaseError, Shape};
 use crate::orders::{Act, Order};
 use crate::scope::Scopes;
+pub(crate) use people::person;
 
 pub(crate) const SHAPE: Shape = Shape(&[
     "
@@ -328,23 +331,6 @@ impl Writing<'_> {
         })
     }
 
-    /// Keeps a person's claims until her token expires; the latest of one token count.
-    pub(crate) fn keep_person(
-        &self,
-        id: &str,
-        claims: &str,
-        expires_at: i64,
-    ) -> Result<(), DatabaseError> {
-        self.run(|c| {
-            c.execute("DELETE FROM people WHERE expires_at < ?1", [Timestamp::now().unix()])?;
-            c.execute(
-                "INSERT OR REPLACE INTO people (id, claims, expires_at) VALUES (?1, ?2, ?3)",
-                params![id, claims, expires_at],
-            )
-            .map(drop)
-        })
-    }
-
     /// Remembers a client assertion; `false` when it was used before.
     pub(crate) fn use_assertion(
         &self,
@@ -522,24 +508,6 @@ pub(crate) fn orders_after(c: &Connection, number: i64) -> rusqlite::Result<Vec<
         Ok(Order { number, agent: row.get(1)?, spiffe_id: row.get(2)?, act })
     })?
     .collect()
-}
-
-/// A person for whom agents act.
-pub(crate) struct Person {
-    pub(crate) claims: String,
-    pub(crate) expires_at: i64,
-    pub(crate) revoked: bool,
-}
-
-pub(crate) fn person(c: &Connection, id: &str) -> rusqlite::Result<Option<Person>> {
-    c.prepare_cached(
-        "SELECT claims, expires_at, EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?1)
-         FROM people WHERE id = ?1",
-    )?
-    .query_row([id], |row| {
-        Ok(Person { claims: row.get(0)?, expires_at: row.get(1)?, revoked: row.get(2)? })
-    })
-    .optional()
 }
 
 fn agent_row(row: &Row<'_>) -> rusqlite::Result<Agent> {

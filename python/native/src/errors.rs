@@ -20,6 +20,7 @@ pub(crate) fn of_token(py: Python<'_>, rejection: Rejection) -> PyErr {
     match rejection {
         Rejection::Expired(_) => TokenExpired::new_err("Token has expired"),
         Rejection::Invalid(_) => InvalidToken::new_err("Invalid token"),
+        Rejection::Unavailable(_) => Unavailable::new_err(rejection.to_string()),
     }
 }
 
