@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "search"), str(HERE.parents[1] / "python/tests")]
 
 from acme import Provider
-from peers import PEERS, Peer, memory
+from peers import PEERS, LlamaIndex, Peer, memory
 from people import TIE, TOP
 from results import record, table
 
@@ -36,7 +36,6 @@ NAMES = {
     "faiss-hnsw": "faiss, HNSW",
     "qdrant-edge": "qdrant-edge",
     "lancedb": "lancedb",
-    "pgvector": "pgvector",
 }
 
 
@@ -134,7 +133,25 @@ class Store(Ours):
         return [int(n) for n in self.store.query(query, bailiwick=bailiwick).ids]
 
 
-ENGINES: dict[str, type[Peer]] = {"ours": Ours, "store": Store, **PEERS}
+class Simple(LlamaIndex):
+    """LlamaIndex's own store, in memory from the start: writing and reading its JSON would take minutes."""
+
+    def build(self):
+        from llama_index.core.schema import TextNode
+        from llama_index.core.vector_stores import SimpleVectorStore
+
+        self.store = SimpleVectorStore()
+        for at, block, labels in self.blocks():
+            rows = enumerate(zip(block.tolist(), labels.tolist(), strict=True), at)
+            self.store.add(
+                [TextNode(id_=str(n), embedding=vector, metadata={"label": label}) for n, (vector, label) in rows]
+            )
+
+    def open(self):
+        """It is open already."""
+
+
+ENGINES: dict[str, type[Peer]] = {**PEERS, "ours": Ours, "store": Store, "llamaindex": Simple}
 #: Those that are not told to leave the filter out when everything is permitted.
 ALWAYS = ("ours", "store")
 

@@ -8,6 +8,7 @@ import jwt
 import pytest
 from acme import POLICY, People, Provider
 from cryptography.hazmat.primitives.asymmetric import ec
+from peers import ROOT
 
 from bailiwick import (
     Bailiwick,
@@ -94,7 +95,7 @@ def test_a_person_whose_claims_open_nothing_is_denied(people: People, provider: 
 
 
 def test_a_policy_is_read_from_a_dict_a_text_and_a_file(policy: Policy) -> None:
-    acme = Policy.from_file("../examples/acme/bailiwick.toml")
+    acme = Policy.from_file(ROOT / "examples/acme/bailiwick.toml")
     assert [attribute["name"] for attribute in acme.attributes][:2] == [
         "department",
         "clearance_level",
