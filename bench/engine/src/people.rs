@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use bailiwick_dev_idp::{DevProvider, Settings};
 use bailiwick_identity::{Claims, IdentityConfig, Verifier};
 use bailiwick_index::{EmbeddedIndex, Index as _, Options};
-use bailiwick_policy::{AttributeConfig, Bailiwick, Label, Policy, Schema};
+use bailiwick_policy::{AttributeConfig, Bailiwick, Label, Policy, Schema, wait};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -96,8 +96,9 @@ pub(crate) fn decide(
     policy: &Policy,
     claims: &[Claims],
     index: &EmbeddedIndex,
-) -> Vec<Arc<Bailiwick>> {
-    claims.iter().map(|claims| policy.decide(claims, index.labels())).collect()
+) -> anyhow::Result<Vec<Arc<Bailiwick>>> {
+    let decided = claims.iter().map(|claims| wait(policy.decide(claims, index.labels())));
+    Ok(decided.collect::<Result<_, _>>()?)
 }
 
 fn name(person: usize) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bailiwick_identity::Claims;
 use bailiwick_index::{ChunkId, EmbeddedIndex, Index as _, Mode, Query};
-use bailiwick_policy::{Bailiwick, Label, Schema};
+use bailiwick_policy::{Bailiwick, Label, Schema, wait};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -85,13 +85,13 @@ pub(crate) fn run(place: &Place) -> anyhow::Result<()> {
     let began = Instant::now();
     let index = people::open(place, &set, &schema)?;
     let opened = began.elapsed();
-    let everyone = policy.decide(claims.first().context("nobody")?, index.labels());
+    let everyone = wait(policy.decide(claims.first().context("nobody")?, index.labels()))?;
     let query = query(&set, 0, Mode::Hybrid, false)?;
     index.search_blocking(&query, &everyone)?;
     let first = began.elapsed();
     let memory = machine::memory()?.beyond(before);
 
-    let within = people::decide(&policy, &claims, &index);
+    let within = people::decide(&policy, &claims, &index)?;
     let labels = people::labels(&set.world, &schema)?;
     machine::settle()?;
     let starts = set.starts()?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use bailiwick_index::{DocumentId, Index as _, Mode, NewChunk};
-use bailiwick_policy::Ceiling;
+use bailiwick_policy::{Ceiling, wait};
 use serde_json::{Map, Value, json};
 
 use crate::corpus::document;
@@ -32,7 +32,8 @@ pub(crate) fn relabel(house: &House, times: usize) -> anyhow::Result<Value> {
     let added = document(id.as_str(), &house.set.embedder, chunks, closed.clone())?;
     house.runtime.block_on(house.index.upsert(vec![added], &Ceiling::none()))?;
     let policy = people::policy(&house.schema, false)?;
-    let within = policy.decide(house.claims.get(1).context("nobody")?, house.index.labels());
+    let second = house.claims.get(1).context("nobody")?;
+    let within = wait(policy.decide(second, house.index.labels()))?;
     let mut taken = Vec::new();
     for n in 0..times {
         let to = if n % 2 == 0 { &open } else { &closed };
@@ -63,7 +64,7 @@ pub(crate) fn policy(house: &House, times: usize) -> anyhow::Result<Value> {
         let began = Instant::now();
         let policy = people::policy(&house.schema, n % 2 == 0)?;
         for (place, claims) in people.clone().enumerate() {
-            let within = policy.decide(claims, house.index.labels());
+            let within = wait(policy.decide(claims, house.index.labels()))?;
             if place == 0 {
                 house.index.search_blocking(&wanted, &within)?;
                 first.push(ms(began.elapsed()));

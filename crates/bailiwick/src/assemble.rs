@@ -73,6 +73,7 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let settings = settings(config);
     change_vectors(&index, &embedders);
     tokio::spawn(authority.clone().look_after_trail(config.audit));
+    tokio::spawn(Policy::follow(Arc::downgrade(&policy)));
     Ok(App::new(Parts {
         verifier,
         policy,

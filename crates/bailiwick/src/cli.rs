@@ -281,12 +281,13 @@ A server does it by itself, once an hour. The rest still verifies.")]
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Run a table of cases: TOML or JSON with `case = [{name, claims, document, expect}]`.
-    #[command(after_help = "Example:
-  bailiwick --config examples/acme/bailiwick.toml policy test examples/acme/policy-tests.toml")]
+    /// Run the policy's own tests in Rego, and a table of cases.
+    #[command(after_help = "Examples:
+  bailiwick --config examples/acme/bailiwick.toml policy test examples/acme/policy-tests.toml
+  bailiwick policy test        # the `test_` rules of an engine = \"rego\"")]
     Test {
-        /// The table.
-        file: PathBuf,
+        /// The table: TOML or JSON with `case = [{name, claims, document, expect}]`.
+        file: Option<PathBuf>,
     },
     /// Explain the decision on a document for some claims.
     #[command(after_help = "Example:

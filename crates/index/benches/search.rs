@@ -127,7 +127,7 @@ async fn bailiwick(
     let claims = verifier.verify(&token).await.unwrap();
     let rules = json!({ "rule": [{ "attribute": "team", "op": "in", "claim": "teams" }] });
     let policy = Policy::new(&serde_json::from_value(rules).unwrap(), Arc::clone(schema)).unwrap();
-    policy.decide(&claims, index.labels())
+    policy.decide(&claims, index.labels()).await.unwrap()
 }
 
 fn search(bencher: Bencher<'_, '_>, mode: Mode, all: bool) {

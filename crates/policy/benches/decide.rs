@@ -9,6 +9,7 @@ use bailiwick_identity::{Claims, IdentityConfig, Verifier};
 use bailiwick_policy::{AttributeConfig, LabelTable, Policy, PolicyConfig, Schema};
 use divan::{Bencher, black_box};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 fn main() {
     divan::main();
@@ -24,14 +25,17 @@ fn schema() -> Arc<Schema> {
     Arc::new(Schema::new(&attributes).unwrap())
 }
 
-fn policy() -> Policy {
-    let rules: PolicyConfig = serde_json::from_value(json!({ "rule": [
-        { "attribute": "department", "op": "in", "claim": "department" },
-        { "attribute": "clearance", "op": "lte", "claim": "clearance" },
-        { "attribute": "project", "op": "in", "claim": "projects", "absent": "allow" },
-    ] }))
-    .unwrap();
-    Policy::new(&rules, schema()).unwrap()
+/// The same policy for each engine.
+fn policy(engine: &str) -> Policy {
+    let config = match engine {
+        "rules" => json!({ "rule": [
+            { "attribute": "department", "op": "in", "claim": "department" },
+            { "attribute": "clearance", "op": "lte", "claim": "clearance" },
+            { "attribute": "project", "op": "in", "claim": "projects", "absent": "allow" },
+        ] }),
+        _ => json!({ "engine": engine, engine: { "files": ["benches/policy.rego"] } }),
+    };
+    Policy::new(&serde_json::from_value::<PolicyConfig>(config).unwrap(), schema()).unwrap()
 }
 
 /// Departments × clearances × projects, until there are this many.
@@ -50,9 +54,12 @@ fn labels(wanted: usize) -> LabelTable {
     table
 }
 
+fn runtime() -> Runtime {
+    Runtime::new().unwrap()
+}
+
 fn claims() -> Claims {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let provider = DevProvider::start(Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             people: Vec::new(),
@@ -81,18 +88,35 @@ fn claims() -> Claims {
 }
 
 /// The decision is remembered, and no label is new.
-#[divan::bench(args = [10_000, 100_000])]
-fn warm(bencher: Bencher<'_, '_>, wanted: usize) {
-    let (policy, table, claims) = (policy(), labels(wanted), claims());
-    policy.decide(&claims, &table);
-    bencher.bench_local(|| policy.decide(black_box(&claims), &table));
+#[divan::bench(args = ["rules", "rego"])]
+fn warm(bencher: Bencher<'_, '_>, engine: &str) {
+    let (runtime, policy, table, claims) = (runtime(), policy(engine), labels(10_000), claims());
+    let decide = || runtime.block_on(policy.decide(black_box(&claims), &table)).unwrap();
+    decide();
+    bencher.bench_local(decide);
 }
 
 /// Nobody with these claims has asked yet.
-#[divan::bench(args = [10_000, 100_000])]
-fn cold(bencher: Bencher<'_, '_>, wanted: usize) {
-    let (table, claims) = (labels(wanted), claims());
+#[divan::bench(args = ["rules", "rego"])]
+fn cold(bencher: Bencher<'_, '_>, engine: &str) {
+    let (runtime, table, claims) = (runtime(), labels(10_000), claims());
+    let decide =
+        |policy: &mut Policy| runtime.block_on(policy.decide(black_box(&claims), &table)).unwrap();
+    bencher.with_inputs(|| policy(engine)).bench_local_refs(decide);
+}
+
+/// The decision is remembered, and one label is new.
+#[divan::bench(args = ["rules", "rego"])]
+fn one_new_label(bencher: Bencher<'_, '_>, engine: &str) {
+    let (runtime, policy, table, claims) = (runtime(), policy(engine), labels(10_000), claims());
+    let decide = || runtime.block_on(policy.decide(black_box(&claims), &table)).unwrap();
+    decide();
+    let mut next = 0;
     bencher
-        .with_inputs(policy)
-        .bench_local_refs(|policy| policy.decide(black_box(&claims), &table));
+        .with_inputs(|| {
+            next += 1;
+            let document = json!({ "department": format!("new-{next}"), "clearance": 1 });
+            table.intern(&schema().label(document.as_object().unwrap()).unwrap());
+        })
+        .bench_local_values(|()| decide());
 }

@@ -21,8 +21,15 @@ pub struct Bailiwick {
 }
 
 impl Bailiwick {
-    pub(crate) fn empty(table: TableId, revision: Arc<Revision>) -> Self {
-        Self { permitted: Vec::new(), decided: 0, labels: 0, table, revision }
+    /// The bailiwick of one whom nothing was decided for.
+    pub(crate) fn empty(labels: &LabelTable, revision: &Arc<Revision>) -> Self {
+        Self {
+            permitted: Vec::new(),
+            decided: 0,
+            labels: 0,
+            table: labels.id(),
+            revision: Arc::clone(revision),
+        }
     }
 
     /// All labels of a table but quarantine: no person, no policy, no protection.
@@ -31,7 +38,7 @@ impl Bailiwick {
     /// it; the server is built without.
     #[cfg(feature = "danger-no-identity")]
     pub fn danger_everything(labels: &LabelTable) -> Self {
-        let mut all = Self::empty(labels.id(), Arc::new(Revision::none()));
+        let mut all = Self::empty(labels, &Arc::new(Revision::none()));
         for label in &labels.read().labels {
             all.decide_next(!label.is_quarantine());
         }
@@ -112,7 +119,7 @@ impl Bailiwick {
 
     /// The part of it for which `keep` holds.
     pub(crate) fn filtered(&self, keep: impl Fn(LabelId) -> bool) -> Self {
-        let mut smaller = Self::empty(self.table, Arc::clone(&self.revision));
+        let mut smaller = Self { permitted: Vec::new(), decided: 0, labels: 0, ..self.clone() };
         for place in 0..self.decided {
             let label = LabelId::from_u32(u32::try_from(place).unwrap_or(u32::MAX));
             smaller.decide_next(self.contains(label) && keep(label));

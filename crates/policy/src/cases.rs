@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::engine::Unavailable;
 use crate::explain::Explanation;
 use crate::policy::Policy;
 
@@ -59,25 +60,32 @@ pub struct CaseResult {
 
 impl Cases {
     /// Decides every case.
-    pub fn run(&self, policy: &Policy) -> Vec<CaseResult> {
-        self.case.iter().map(|case| run(policy, case)).collect()
+    ///
+    /// # Errors
+    /// When an engine that has to decide cannot.
+    pub async fn run(&self, policy: &Policy) -> Result<Vec<CaseResult>, Unavailable> {
+        let mut results = Vec::new();
+        for case in &self.case {
+            results.push(run(policy, case).await?);
+        }
+        Ok(results)
     }
 }
 
-fn run(policy: &Policy, case: &Case) -> CaseResult {
+async fn run(policy: &Policy, case: &Case) -> Result<CaseResult, Unavailable> {
     let (allowed, explanation, refused) = match policy.schema().label(&case.document) {
         Ok(label) => {
-            let explanation = policy.explain(&case.claims, &label);
+            let explanation = policy.explain(&case.claims, &label).await?;
             (explanation.allowed, Some(explanation), None)
         }
         Err(error) => (false, None, Some(error.to_string())),
     };
     let passed = allowed == (case.expect == Expected::Allow);
-    CaseResult {
+    Ok(CaseResult {
         name: case.name.clone(),
         passed,
         expected: case.expect,
         explanation: explanation.filter(|_| !passed),
         refused,
-    }
+    })
 }

@@ -63,6 +63,11 @@ impl ClaimPath {
         Self { written: path.into(), member: member.into(), rest: rest.into() }
     }
 
+    /// The path of a member by its name, also when that starts with `/`.
+    pub(crate) fn member(name: &str) -> Self {
+        Self { written: name.into(), member: name.into(), rest: "".into() }
+    }
+
     /// The claim as it stands in the token, if it is there.
     pub fn find<'a>(&self, claims: &'a Map<String, Json>) -> Option<&'a Json> {
         claims.get(&*self.member)?.pointer(&self.rest)
@@ -87,7 +92,7 @@ impl ClaimPath {
         }
     }
 
-    fn is_referred(&self, claims: &Map<String, Json>) -> bool {
+    pub(crate) fn is_referred(&self, claims: &Map<String, Json>) -> bool {
         let name = &*self.member;
         let named = claims.get("_claim_names").and_then(Json::as_object);
         let overage = claims.get("hasgroups").is_some_and(|flag| *flag != Json::Bool(false));

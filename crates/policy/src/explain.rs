@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use crate::claim::ClaimValues;
 use crate::condition::Truth;
+use crate::engine::{self, Engine, Unavailable};
 use crate::label::Label;
 use crate::policy::Policy;
-use crate::rules::{Expression, Rule};
-use crate::schema::Attribute;
+use crate::rules::{Expression, Rule, Rules};
+use crate::schema::{Attribute, Schema};
 use crate::value::{Held, Scalar};
 
 /// The decision on one label, with every rule that was looked at.
@@ -19,7 +20,7 @@ use crate::value::{Held, Scalar};
 pub struct Explanation {
     /// Whether documents with the label may be read.
     pub allowed: bool,
-    /// One step a rule, in the order of the configuration.
+    /// One step a rule, in the order of the configuration, then one for an engine besides them.
     pub steps: Vec<Step>,
     /// The policy that decided.
     pub policy_revision: String,
@@ -29,7 +30,8 @@ pub struct Explanation {
 /// what holds always speaks for reading.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Step {
-    /// Where the rule is written, such as `policy.rule[0]`.
+    /// Where the rule is written, such as `policy.rule[0]`, or the engine's table, such as
+    /// `policy.rego`.
     pub rule: String,
     /// The rule in words, such as `department in claim department`.
     pub text: String,
@@ -60,38 +62,56 @@ impl Policy {
     /// Explains the decision on a label for claims that nobody vouches for.
     ///
     /// It gives no [`Bailiwick`](crate::Bailiwick), so nothing can be read with it.
-    pub fn explain(&self, claims: &Map<String, Json>, label: &Label) -> Explanation {
-        let values = self.values(claims);
-        let mut steps = Vec::new();
-        let verdict = match label.values() {
-            Some(held) => self.walk(&self.rules.expression, false, &values, held, &mut steps),
-            None => {
-                steps.push(quarantined());
-                Truth::False
-            }
+    ///
+    /// # Errors
+    /// When an engine that has to decide cannot.
+    pub async fn explain(
+        &self,
+        claims: &Map<String, Json>,
+        label: &Label,
+    ) -> Result<Explanation, Unavailable> {
+        let in_force = self.in_force();
+        let policy_revision = in_force.revision.as_str().to_owned();
+        let Some(held) = label.values() else {
+            return Ok(Explanation { allowed: false, steps: vec![quarantined()], policy_revision });
         };
-        Explanation {
-            allowed: verdict == Truth::True,
-            steps,
-            policy_revision: self.revision().to_owned(),
+        let mut steps = Vec::new();
+        let mut allowed = true;
+        if let Some(rules) = &self.rules {
+            let walk = Walk {
+                schema: self.schema(),
+                rules,
+                values: rules.values(claims, self.schema()),
+                held,
+            };
+            allowed = walk.verdict(&rules.expression, false, &mut steps) == Truth::True;
         }
+        if let Some(engine) = &in_force.engine {
+            let question = self.question(claims, label);
+            let holds = !engine::ask(&**engine, question.clone()).await?.is_empty();
+            let because = engine.because(question, holds).await?;
+            steps.push(Step::of_engine(&**engine, holds, because));
+            allowed &= holds;
+        }
+        Ok(Explanation { allowed, steps, policy_revision })
     }
+}
 
+/// The rules, step by step, for one person and one label.
+struct Walk<'a> {
+    schema: &'a Schema,
+    rules: &'a Rules,
+    values: Vec<ClaimValues>,
+    held: &'a [Option<Held>],
+}
+
+impl Walk<'_> {
     /// By De Morgan's laws, which three-valued logic keeps, a negated group is the other kind of
     /// group of negated rules.
-    fn walk(
-        &self,
-        expression: &Expression,
-        negated: bool,
-        values: &[ClaimValues],
-        held: &[Option<Held>],
-        steps: &mut Vec<Step>,
-    ) -> Truth {
+    fn verdict(&self, expression: &Expression, negated: bool, steps: &mut Vec<Step>) -> Truth {
         let mut join = |members: &[Expression], pick: fn(Truth, Truth) -> Truth| {
-            let verdicts: Vec<Truth> = members
-                .iter()
-                .map(|member| self.walk(member, negated, values, held, steps))
-                .collect();
+            let verdicts: Vec<Truth> =
+                members.iter().map(|member| self.verdict(member, negated, steps)).collect();
             verdicts.into_iter().reduce(pick).unwrap_or(Truth::Unknown)
         };
         match (expression, negated) {
@@ -101,28 +121,21 @@ impl Policy {
             (Expression::All(members), false) | (Expression::Any(members), true) => {
                 join(members, Truth::min)
             }
-            (Expression::Not(member), _) => self.walk(member, !negated, values, held, steps),
+            (Expression::Not(member), _) => self.verdict(member, !negated, steps),
             (Expression::Rule(rule), _) => {
-                let held = held.get(rule.attribute).and_then(Option::as_ref);
-                let verdict = rule.verdict(held, values);
+                let held = self.held.get(rule.attribute).and_then(Option::as_ref);
+                let verdict = rule.verdict(held, &self.values);
                 let verdict = if negated { !verdict } else { verdict };
-                steps.push(self.step(rule, negated, values, held, verdict));
+                steps.push(self.step(rule, negated, held, verdict));
                 verdict
             }
         }
     }
 
-    fn step(
-        &self,
-        rule: &Rule,
-        negated: bool,
-        values: &[ClaimValues],
-        held: Option<&Held>,
-        verdict: Truth,
-    ) -> Step {
+    fn step(&self, rule: &Rule, negated: bool, held: Option<&Held>, verdict: Truth) -> Step {
         let claim = self.rules.claim(rule).map(ToString::to_string);
-        let claimed = rule.claim.and_then(|claim| values.get(claim));
-        let attribute = self.schema().attributes().get(rule.attribute);
+        let claimed = rule.claim.and_then(|claim| self.values.get(claim));
+        let attribute = self.schema.attributes().get(rule.attribute);
         let name = attribute.map_or("", |attribute| attribute.name());
         let operator = rule.operator.name();
         let not = if negated { "not " } else { "" };
@@ -149,6 +162,19 @@ impl Policy {
             matched: texts(&mut claimed.iter().filter(stands)),
             holds: (verdict != Truth::Unknown).then_some(verdict == Truth::True),
             because,
+        }
+    }
+}
+
+impl Step {
+    /// What an engine besides the rules said.
+    fn of_engine(engine: &dyn Engine, holds: bool, because: String) -> Self {
+        Self {
+            rule: engine.name().to_owned(),
+            text: engine.asks(),
+            holds: Some(holds),
+            because,
+            ..quarantined()
         }
     }
 }

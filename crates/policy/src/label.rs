@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub struct Label(Inner);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Inner {
     /// One place for each attribute of the schema, empty where the document lacks it.
-    Attributes(Box<[Option<Held>]>),
+    Attributes(Arc<[Option<Held>]>),
     Quarantined,
 }
 
@@ -58,6 +58,11 @@ impl LabelId {
     /// The number.
     pub fn as_u32(self) -> u32 {
         self.0
+    }
+
+    /// The numbers of the labels from this place on.
+    pub(crate) fn onward(place: usize) -> impl Iterator<Item = Self> {
+        (u32::try_from(place).unwrap_or(u32::MAX)..=u32::MAX).map(Self)
     }
 
     pub(crate) fn place(self) -> usize {

@@ -1,64 +1,102 @@
 //! Claims and labels in, a bailiwick out.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bailiwick_identity::Claims;
-use moka::sync::Cache;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use crate::bailiwick::Bailiwick;
-use crate::claim::ClaimValues;
-use crate::condition::Truth;
-use crate::label::{Column, LabelTable, Rows, TableId};
+use crate::claim::ClaimPath;
+use crate::decisions::{Decisions, Key};
+use crate::disclosure::Disclosure;
+use crate::engine::{self, Asked, Engine, Question, Unavailable};
+use crate::label::{Label, LabelId, LabelTable};
 use crate::revision::Revision;
-use crate::rules::{Absent, Expression, PolicyConfig, Rule, Rules, RulesError};
+use crate::rules::{PolicyConfig, Rules, RulesError};
 use crate::schema::Schema;
-use crate::value::Held;
 
-/// How many decisions are remembered; one is 1.25 kB at 10,000 labels.
-const REMEMBERED: u64 = 10_000;
+/// How often it is looked whether the policy's files are others.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides which labels a person may read. The default is deny.
 #[derive(Debug)]
 pub struct Policy {
     schema: Arc<Schema>,
     config: PolicyConfig,
-    pub(crate) rules: Rules,
-    revision: Arc<Revision>,
-    /// By the claims that the rules read, so that people with equal rights share one decision.
-    decisions: Cache<(TableId, Vec<ClaimValues>), Arc<Bailiwick>>,
+    /// None where an engine besides them decides alone.
+    pub(crate) rules: Option<Rules>,
+    disclosure: Disclosure,
+    in_force: ArcSwap<InForce>,
+    /// Why the policy's files, as they are now, are not in force.
+    refused: Mutex<Option<String>>,
+    decisions: Decisions,
+}
+
+/// What decides, until it is replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) engine: Option<Arc<dyn Engine>>,
+    pub(crate) revision: Arc<Revision>,
 }
 
 /// Why there is no policy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// The engine is not part of this version.
-    #[error("policy.engine: `{0}` is not built into this version; the engine is `rules`")]
+    /// There is no such engine.
+    #[error("policy.engine: `{0}` is not one of rules, rego, opa, authzen")]
     UnknownEngine(String),
     /// A rule is wrong.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// The table of an engine, or what it names, is wrong.
+    #[error("policy.{engine}: {problem}")]
+    Engine {
+        /// The engine.
+        engine: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// An entry of `policy.claims` is wrong.
+    #[error("policy.claims: `{claim}`: {problem}")]
+    Claim {
+        /// The claim.
+        claim: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}
+
+impl PolicyError {
+    pub(crate) fn engine(engine: &'static str, problem: impl Into<String>) -> Self {
+        Self::Engine { engine, problem: problem.into() }
+    }
 }
 
 impl Policy {
-    /// Makes the policy of a configuration. A policy without rules allows nobody.
+    /// Makes the policy of a configuration. A policy without rules and without an engine allows
+    /// nobody.
     ///
     /// # Errors
-    /// When the engine is unknown, or a rule names what the schema does not have.
+    /// When the engine is unknown or what it needs is wrong, or a rule names what the schema does
+    /// not have.
     pub fn new(config: &PolicyConfig, schema: Arc<Schema>) -> Result<Self, PolicyError> {
-        if config.engine != "rules" {
-            return Err(PolicyError::UnknownEngine(config.engine.clone()));
-        }
-        let rules = Rules::compile(config, &schema)?;
-        let revision = Arc::new(Revision::new(config, &schema));
+        let engine = engine::open(config)?;
+        let rules = config.has_rules().then(|| Rules::compile(config, &schema)).transpose()?;
+        let disclosure = Disclosure::new(config.claims.as_ref(), &schema)?;
+        let in_force = ArcSwap::from_pointee(InForce::new(config, &schema, engine));
         Ok(Self {
             schema,
             config: config.clone(),
             rules,
-            revision,
-            decisions: Cache::new(REMEMBERED),
+            disclosure,
+            in_force,
+            refused: Mutex::default(),
+            decisions: Decisions::default(),
         })
     }
 
@@ -72,11 +110,11 @@ impl Policy {
         &self.config
     }
 
-    /// The claims that the rules read, each once, in the order of the rules.
+    /// The claims that the policy reads, as far as the configuration names them, each once.
     pub fn claims(&self) -> Vec<String> {
+        let by_rules = self.rules.iter().flat_map(|rules| &rules.claims);
         let mut claims = Vec::new();
-        for (path, _) in &self.rules.claims {
-            let path = path.to_string();
+        for path in by_rules.map(|(path, _)| path.to_string()).chain(self.disclosure.names()) {
             if !claims.contains(&path) {
                 claims.push(path);
             }
@@ -84,66 +122,128 @@ impl Policy {
         claims
     }
 
-    /// Names what this policy was made of: 16 hexadecimal digits.
-    pub fn revision(&self) -> &str {
-        self.revision.as_str()
+    /// Names what the policy in force was made of: 16 hexadecimal digits.
+    pub fn revision(&self) -> String {
+        self.in_force.load().revision.as_str().to_owned()
+    }
+
+    /// Why the policy's files, as they are now, are not in force; none when they are.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
     }
 
     /// The labels that a person with these claims may read, of those in the table now.
     ///
     /// A remembered decision is extended by the labels that appeared since.
-    pub fn decide(&self, claims: &Claims, labels: &LabelTable) -> Arc<Bailiwick> {
-        self.decide_raw(claims.as_map(), labels)
+    ///
+    /// # Errors
+    /// When an engine that has to decide cannot: then nobody decides, about no label.
+    pub async fn decide(
+        &self,
+        claims: &Claims,
+        labels: &LabelTable,
+    ) -> Result<Arc<Bailiwick>, Unavailable> {
+        self.decide_raw(claims.as_map(), labels).await
     }
 
-    fn decide_raw(&self, claims: &Map<String, Json>, labels: &LabelTable) -> Arc<Bailiwick> {
-        let key = (labels.id(), self.values(claims));
-        let remembered = self.decisions.get(&key);
-        let rows = labels.read();
-        if let Some(bailiwick) = &remembered
-            && bailiwick.decided() == rows.labels.len()
-        {
-            return Arc::clone(bailiwick);
+    /// The labels that claims which nobody vouches for would open. Nothing can be read with them.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide).
+    pub async fn suppose(
+        &self,
+        claims: &Map<String, Json>,
+        labels: &LabelTable,
+    ) -> Result<BTreeSet<LabelId>, Unavailable> {
+        Ok(self.decide_raw(claims, labels).await?.iter().collect())
+    }
+
+    async fn decide_raw(
+        &self,
+        claims: &Map<String, Json>,
+        labels: &LabelTable,
+    ) -> Result<Arc<Bailiwick>, Unavailable> {
+        let in_force = self.in_force();
+        let values = self.rules.as_ref().map(|rules| rules.values(claims, &self.schema));
+        let told = in_force.engine.as_ref().map(|_| Arc::new(self.disclosure.of(claims)));
+        let key = Key::new(labels, &in_force.revision, values, told.as_deref());
+        let max_age = in_force.engine.as_ref().and_then(|engine| engine.max_age());
+        let entry = self.decisions.entry(&key);
+        // Whoever has the same claims waits for the same decision.
+        let mut remembered = entry.lock().await;
+        let known = remembered.fresh(max_age);
+        let known = known.unwrap_or_else(|| Arc::new(Bailiwick::empty(labels, &in_force.revision)));
+        if known.decided() == labels.len() {
+            return Ok(known);
         }
-        let start = match remembered {
-            Some(known) => (*known).clone(),
-            None => Bailiwick::empty(labels.id(), Arc::clone(&self.revision)),
+        let (by_rules, labels) = self.by_rules(&known, &key, labels);
+        let allowed = match (&in_force.engine, told) {
+            (Some(engine), Some(claims)) if !labels.is_empty() => {
+                let schema = Arc::clone(&self.schema);
+                Some(engine::ask(&**engine, Question { claims, labels, schema }).await?)
+            }
+            (Some(_), _) => Some(HashSet::new()),
+            (None, _) => None,
         };
-        let bailiwick = Arc::new(self.extend(start, &key.1, &rows));
-        drop(rows);
-        self.decisions.insert(key, Arc::clone(&bailiwick));
-        bailiwick
-    }
-
-    fn extend(&self, mut known: Bailiwick, values: &[ClaimValues], rows: &Rows) -> Bailiwick {
-        let new = known.decided()..rows.labels.len();
-        let verdicts = self.column(&self.rules.expression, values, rows, new.clone());
-        for (place, verdict) in new.zip(verdicts) {
-            let closed = rows.labels.get(place).is_none_or(crate::Label::is_quarantine);
-            known.decide_next(verdict == Truth::True && !closed);
+        let mut decided = Bailiwick::clone(&known);
+        for (id, verdict) in LabelId::onward(known.decided()).zip(by_rules) {
+            let also = allowed.as_ref().is_none_or(|allowed| allowed.contains(&id));
+            decided.decide_next(verdict && also);
         }
-        known
+        Ok(remembered.keep(decided))
     }
 
-    /// The claims that the rules read, in the order of the rules.
-    pub(crate) fn values(&self, claims: &Map<String, Json>) -> Vec<ClaimValues> {
-        let attributes = self.schema.attributes();
-        let read = self.rules.claims.iter().filter_map(|(path, attribute)| {
-            attributes.get(*attribute).map(|attribute| path.values(claims, &attribute.kind))
-        });
-        read.collect()
+    /// Whether the rules allow each label that is not decided yet, and the labels that they leave
+    /// to an engine.
+    fn by_rules(&self, known: &Bailiwick, key: &Key, labels: &LabelTable) -> (Vec<bool>, Asked) {
+        let rows = labels.read();
+        let new = known.decided()..rows.labels.len();
+        let mut allowed = match (&self.rules, key.values()) {
+            (Some(rules), Some(values)) => rules.allow(values, &rows, new.clone()),
+            _ => vec![true; new.len()],
+        };
+        let mut open = Vec::new();
+        let labels = rows.labels.get(new.clone()).unwrap_or_default();
+        for ((id, label), allowed) in LabelId::onward(new.start).zip(labels).zip(&mut allowed) {
+            *allowed &= !label.is_quarantine();
+            if *allowed && key.asks_engine() {
+                open.push((id, label.clone()));
+            }
+        }
+        (allowed, open.into())
+    }
+
+    /// The question whether these claims may read one label; none where only rules decide.
+    pub(crate) fn question(&self, claims: &Map<String, Json>, label: &Label) -> Question {
+        Question {
+            claims: Arc::new(self.disclosure.of(claims)),
+            labels: [(LabelId::from_u32(0), label.clone())].into(),
+            schema: Arc::clone(&self.schema),
+        }
     }
 
     /// The claims that the policy reads, as they stand in the token, and those that it cannot use.
     pub fn claims_read(&self, claims: &Claims) -> (Map<String, Json>, Vec<String>) {
-        let mut read = Map::new();
+        let claims = claims.as_map();
+        let told = self.in_force.load().engine.is_some().then(|| self.disclosure.of(claims));
+        let mut read = told.unwrap_or_default();
         let mut missing = Vec::new();
-        for ((path, _), values) in self.rules.claims.iter().zip(self.values(claims.as_map())) {
-            match (values, path.find(claims.as_map())) {
-                (Ok(_), Some(claim)) => drop(read.insert(path.to_string(), claim.clone())),
-                _ if missing.contains(&path.to_string()) => {}
-                _ => missing.push(path.to_string()),
+        let mut look = |path: &ClaimPath, is_usable: bool| match path.find(claims) {
+            Some(claim) if is_usable => drop(read.insert(path.to_string(), claim.clone())),
+            _ if missing.contains(&path.to_string()) => {}
+            _ => missing.push(path.to_string()),
+        };
+        if let Some(rules) = &self.rules {
+            for ((path, _), values) in rules.claims.iter().zip(rules.values(claims, &self.schema)) {
+                look(path, values.is_ok());
             }
+        }
+        for (path, usable) in self.disclosure.listed(claims) {
+            look(path, usable.is_ok());
         }
         (read, missing)
     }
@@ -151,97 +251,51 @@ impl Policy {
     /// Whether claims like these could open any label. They could not when every way through the
     /// rules needs a claim that is missing or unusable.
     pub fn could_open(&self, claims: &Claims) -> bool {
-        could_hold(&self.rules.expression, false, &self.values(claims.as_map()))
+        self.rules
+            .as_ref()
+            .is_none_or(|rules| rules.could_open(&rules.values(claims.as_map(), &self.schema)))
     }
 
-    /// Evaluates an expression over a range of labels, one column at a time.
-    fn column(
-        &self,
-        expression: &Expression,
-        values: &[ClaimValues],
-        rows: &Rows,
-        range: std::ops::Range<usize>,
-    ) -> Vec<Truth> {
-        let joined = |members: &[Expression], pick: fn(Truth, Truth) -> Truth| {
-            let columns =
-                members.iter().map(|member| self.column(member, values, rows, range.clone()));
-            let joined = columns.reduce(|mut left, right| {
-                left.iter_mut().zip(right).for_each(|(left, right)| *left = pick(*left, right));
-                left
-            });
-            // An empty group allows nobody, and its negation does not either.
-            joined.unwrap_or_else(|| vec![Truth::Unknown; range.len()])
-        };
-        match expression {
-            Expression::Rule(rule) => rule.column(values, rows, range),
-            Expression::Any(members) => joined(members, Truth::max),
-            Expression::All(members) => joined(members, Truth::min),
-            Expression::Not(member) => {
-                let mut verdicts = self.column(member, values, rows, range);
-                verdicts.iter_mut().for_each(|verdict| *verdict = !*verdict);
-                verdicts
+    /// Puts the policy's files in force as they are now, if they are others and right. What was in
+    /// force stays so while they are wrong.
+    ///
+    /// # Errors
+    /// When they are wrong.
+    pub fn reload(&self) -> Result<bool, PolicyError> {
+        let now = self.in_force();
+        let remade = now.engine.as_ref().map_or(Ok(None), |engine| engine.remade());
+        let refused = remade.as_ref().err().map(ToString::to_string);
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        let Some(engine) = remade? else { return Ok(false) };
+        self.in_force.store(Arc::new(InForce::new(&self.config, &self.schema, Some(engine))));
+        Ok(true)
+    }
+
+    /// Reloads the policy whenever its files change, for as long as somebody else holds it.
+    pub async fn follow(policy: Weak<Self>) {
+        let mut told = None;
+        while let Some(policy) = policy.upgrade() {
+            let reloaded =
+                tokio::task::spawn_blocking(move || (policy.reload(), policy.revision()));
+            match reloaded.await {
+                Ok((Ok(true), revision)) => tracing::info!(%revision, "the policy was reloaded"),
+                Ok((Err(error), revision)) if told.as_ref() != Some(&error.to_string()) => {
+                    tracing::error!(%error, in_force = %revision, "the policy is not reloaded");
+                    told = Some(error.to_string());
+                }
+                Ok((Ok(false), _)) => told = None,
+                _ => {}
             }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }
 
-/// Whether some label makes an expression, or its negation, true. A negated group is the other kind
-/// of group of negated rules, by De Morgan's laws.
-fn could_hold(expression: &Expression, negated: bool, values: &[ClaimValues]) -> bool {
-    let could = |member: &Expression| could_hold(member, negated, values);
-    match (expression, negated) {
-        (Expression::Any(members), false) | (Expression::All(members), true) => {
-            members.iter().any(could)
-        }
-        (Expression::All(members), false) | (Expression::Any(members), true) => {
-            !members.is_empty() && members.iter().all(could)
-        }
-        (Expression::Not(member), _) => could_hold(member, !negated, values),
-        (Expression::Rule(rule), _) => {
-            let by_absence = rule.absent == Absent::Allow && !negated;
-            by_absence
-                || rule.claim.is_none_or(|claim| values.get(claim).is_some_and(Result::is_ok))
-        }
-    }
-}
-
-impl Rule {
-    /// The verdict on one label's value of the attribute.
-    pub(crate) fn verdict(&self, held: Option<&Held>, values: &[ClaimValues]) -> Truth {
-        let Some(held) = held else {
-            return if self.absent == Absent::Allow { Truth::True } else { Truth::Unknown };
-        };
-        match self.claim.map(|claim| values.get(claim)) {
-            None => Truth::of(self.operator.holds(held, &[])),
-            Some(Some(Ok(claimed))) => Truth::of(self.operator.holds(held, claimed)),
-            Some(_) => Truth::Unknown,
-        }
-    }
-
-    fn column(
-        &self,
-        values: &[ClaimValues],
-        rows: &Rows,
-        range: std::ops::Range<usize>,
-    ) -> Vec<Truth> {
-        let Some(column) = rows.columns.get(self.attribute) else {
-            return vec![Truth::Unknown; range.len()];
-        };
-        let codes = column.codes.get(range).unwrap_or_default();
-        let by_value = |code: &u32| self.verdict(column.value(*code), values);
-        if codes.len() < column.distinct.len() {
-            return codes.iter().map(by_value).collect();
-        }
-        let verdicts: Vec<Truth> =
-            column.distinct.iter().map(|held| self.verdict(held.as_ref(), values)).collect();
-        let of_code = |code: &u32| verdicts.get(*code as usize).copied().unwrap_or(Truth::Unknown);
-        codes.iter().map(of_code).collect()
-    }
-}
-
-impl Column {
-    fn value(&self, code: u32) -> Option<&Held> {
-        self.distinct.get(code as usize).and_then(Option::as_ref)
+impl InForce {
+    fn new(config: &PolicyConfig, schema: &Schema, engine: Option<Arc<dyn Engine>>) -> Self {
+        let source = engine.as_ref().map(|engine| engine.source());
+        let revision = Arc::new(Revision::new(config, schema, source));
+        Self { engine, revision }
     }
 }
 

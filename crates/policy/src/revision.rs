@@ -4,16 +4,18 @@ use crate::rules::PolicyConfig;
 use crate::schema::Schema;
 
 /// Names what a policy was made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Revision(String);
 
 impl Revision {
-    pub(crate) fn new(config: &PolicyConfig, schema: &Schema) -> Self {
+    /// `source` is what the engine was made of, besides the configuration.
+    pub(crate) fn new(config: &PolicyConfig, schema: &Schema, source: Option<&str>) -> Self {
         // The compiled schema has no serial form of its own; its Debug form is total and stable
         // within a build, which is all that a cache key and an audit record need.
-        let source = format!("{}\n{schema:?}", serde_json::json!(config));
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, source.as_bytes());
-        Self(digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+        let source = source.unwrap_or_default();
+        let text = format!("{}\n{schema:?}\n{source}", serde_json::json!(config));
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        Self(hexadecimal(digest.as_ref().get(..8).unwrap_or_default()))
     }
 
     /// That of no policy.
@@ -25,4 +27,8 @@ impl Revision {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

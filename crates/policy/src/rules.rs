@@ -1,11 +1,15 @@
 //! The rule language: what is written, and the expression that it means.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use crate::claim::ClaimPath;
+use crate::claim::{ClaimPath, ClaimValues};
 use crate::condition::Operator;
+use crate::engine::rego::RegoConfig;
 use crate::schema::Schema;
 
 /// The deepest nesting of groups.
@@ -15,8 +19,16 @@ const MAX_DEPTH: usize = 32;
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
-    /// Which engine decides. Default: `rules`, the only one in this version.
+    /// Which engine decides: `rules`, `rego`, `opa` or `authzen`. Default: `rules`. Rules beside
+    /// another engine mean that both must allow.
     pub engine: String,
+    /// The claims that an engine besides the rules is told, each with the attribute whose values
+    /// it has, or `keyword` or `integer`. Default: all claims of the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<BTreeMap<String, String>>,
+    /// The engine `rego`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rego: Option<RegoConfig>,
     /// Rules that must all hold.
     pub rule: Vec<RuleConfig>,
     /// Groups of which at least one member must hold.
@@ -27,7 +39,22 @@ pub struct PolicyConfig {
 
 impl Default for PolicyConfig {
     fn default() -> Self {
-        Self { engine: "rules".into(), rule: vec![], any: vec![], all: vec![] }
+        Self {
+            engine: "rules".into(),
+            claims: None,
+            rego: None,
+            rule: vec![],
+            any: vec![],
+            all: vec![],
+        }
+    }
+}
+
+impl PolicyConfig {
+    /// Whether rules have a say: an engine besides them may decide alone.
+    pub(crate) fn has_rules(&self) -> bool {
+        let written = !(self.rule.is_empty() && self.any.is_empty() && self.all.is_empty());
+        written || self.engine == "rules"
     }
 }
 
@@ -161,6 +188,20 @@ impl Rules {
         Ok(Self { expression: Expression::All(members), claims: compiler.claims })
     }
 
+    /// The claims that the rules read, typed, in the order of the rules.
+    pub(crate) fn values(&self, claims: &Map<String, Json>, schema: &Schema) -> Vec<ClaimValues> {
+        let read = self.claims.iter().filter_map(|(path, attribute)| {
+            let attribute = schema.attributes().get(*attribute)?;
+            Some(path.values(claims, &attribute.kind))
+        });
+        read.collect()
+    }
+
+    /// Whether some label could be allowed to claims like these.
+    pub(crate) fn could_open(&self, values: &[ClaimValues]) -> bool {
+        could_hold(&self.expression, false, values)
+    }
+
     /// The claim that a rule reads; none for `exists`.
     pub(crate) fn claim(&self, rule: &Rule) -> Option<&ClaimPath> {
         self.claims.get(rule.claim?).map(|(path, _)| path)
@@ -264,4 +305,24 @@ fn negated(expression: Expression, not: bool) -> Expression {
 
 fn error(place: &str, problem: String) -> RulesError {
     RulesError { place: place.to_owned(), problem }
+}
+
+/// Whether some label makes an expression, or its negation, true. A negated group is the other kind
+/// of group of negated rules, by De Morgan's laws.
+fn could_hold(expression: &Expression, negated: bool, values: &[ClaimValues]) -> bool {
+    let could = |member: &Expression| could_hold(member, negated, values);
+    match (expression, negated) {
+        (Expression::Any(members), false) | (Expression::All(members), true) => {
+            members.iter().any(could)
+        }
+        (Expression::All(members), false) | (Expression::Any(members), true) => {
+            !members.is_empty() && members.iter().all(could)
+        }
+        (Expression::Not(member), _) => could_hold(member, !negated, values),
+        (Expression::Rule(rule), _) => {
+            let by_absence = rule.absent == Absent::Allow && !negated;
+            by_absence
+                || rule.claim.is_none_or(|claim| values.get(claim).is_some_and(Result::is_ok))
+        }
+    }
 }

@@ -7,7 +7,7 @@ use axum::http::request::Parts as Request;
 use axum::http::{HeaderMap, header};
 use bailiwick_authority::{ActingFor, Administrator, Grant, TokenError};
 use bailiwick_identity::{Claims, Rejection};
-use bailiwick_policy::{Bailiwick, Bounds, Oversight};
+use bailiwick_policy::{Bailiwick, Bounds, Oversight, Unavailable};
 
 use crate::app::App;
 use crate::orders;
@@ -47,7 +47,8 @@ impl FromRequestParts<App> for Reader {
         if !app.authority.may_have_issued(&token) {
             let claims = verified(&token, app).await?;
             orders::obey(app).await?;
-            let bailiwick = app.policy.decide(&claims, app.index.labels());
+            let bailiwick =
+                app.policy.decide(&claims, app.index.labels()).await.map_err(undecided)?;
             return Ok(Self { claims, bailiwick, through: None });
         }
         let request_id = RequestId::of(&parts.extensions);
@@ -55,7 +56,8 @@ impl FromRequestParts<App> for Reader {
         let acting = acting.map_err(|error| refused(&error, app, Resource::People))?;
         let claims = acting.claims().clone();
         orders::obey(app).await?;
-        let mut bailiwick = app.policy.decide(&claims, app.index.labels());
+        let mut bailiwick =
+            app.policy.decide(&claims, app.index.labels()).await.map_err(undecided)?;
         for read in acting.reads() {
             let bounds = Bounds::new(app.policy.schema(), read).map_err(|error| {
                 tracing::warn!(%error, agent = acting.agent(), "read bounds do not fit the schema");
@@ -111,6 +113,15 @@ pub(crate) fn insufficient_scope(scope: &str, app: &App) -> Problem {
     let metadata = resource_metadata(app, Resource::Agents);
     let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\", {metadata}");
     Problem::insufficient_scope(scope, challenge)
+}
+
+/// 503: who may read what is not known now, so nobody reads.
+#[expect(clippy::needless_pass_by_value, reason = "this is what map_err calls")]
+pub(crate) fn undecided(error: Unavailable) -> Problem {
+    tracing::error!(cause = error.cause(), "the policy was not evaluated");
+    Problem::unavailable(
+        "The policy cannot be evaluated now, so nothing is answered; try again later.",
+    )
 }
 
 async fn verified(token: &str, app: &App) -> Result<Claims, Problem> {

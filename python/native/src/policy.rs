@@ -90,7 +90,7 @@ impl Policy {
     }
 
     #[getter]
-    fn revision(&self) -> &str {
+    fn revision(&self) -> String {
         self.policy.revision()
     }
 
@@ -125,7 +125,8 @@ impl Policy {
             .map_err(|error| RefusedDocument::new_err(format!("document: {error}")))?;
         let label = self.policy.schema().label(&document);
         let label = label.map_err(|error| RefusedDocument::new_err(error.to_string()))?;
-        Ok(Explanation(self.policy.explain(&claims, &label)))
+        let explained = policy::wait(self.policy.explain(&claims, &label));
+        explained.map(Explanation).map_err(undecided)
     }
 }
 
@@ -189,7 +190,9 @@ impl Bailiwick {
                      with `attributes=policy.attributes`",
                 ))
             }
-            Rights::Decided { policy, claims } => Ok(policy.decide(claims, index.labels())),
+            Rights::Decided { policy, claims } => {
+                policy::wait(policy.decide(claims, index.labels())).map_err(undecided)
+            }
         }
     }
 
@@ -199,6 +202,12 @@ impl Bailiwick {
             Rights::Everything => None,
         }
     }
+}
+
+/// Whoever runs the policy in her own process reads why it could not be evaluated.
+#[expect(clippy::needless_pass_by_value, reason = "this is what map_err calls")]
+fn undecided(error: policy::Unavailable) -> PyErr {
+    BailiwickError::new_err(format!("{error}: {}", error.cause()))
 }
 
 fn has_expired(claims: &identity::Claims) -> bool {

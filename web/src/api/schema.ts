@@ -495,7 +495,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** People can be answered now; 503 says why not. */
+        /**
+         * People can be answered now; 503 says why not. `policy` is `former` while the policy's files are
+         *     wrong, and those before them stay in force.
+         */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -707,7 +710,7 @@ export interface components {
             allowed: boolean;
             /** @description The policy that decided. */
             policy_revision: string;
-            /** @description One step a rule, in the order of the configuration. */
+            /** @description One step a rule, in the order of the configuration, then one for an engine besides them. */
             steps: components["schemas"]["Step"][];
         };
         /** @description How much of the index somebody may read. */
@@ -735,10 +738,12 @@ export interface components {
         InForce: {
             /** @description What labels are made of. */
             attributes: components["schemas"]["AttributeInForce"][];
-            /** @description The claims that the rules read. */
+            /** @description The claims that it reads, as far as the configuration names them. */
             claims: string[];
             /** @description As it is configured; all rules and groups must hold. */
             policy: components["schemas"]["PolicyConfig"];
+            /** @description Why the policy's files, as they are now, are not in force; then those before them are. */
+            refused?: string | null;
             /** @description Names it: 16 hexadecimal digits. */
             revision: string;
         };
@@ -875,10 +880,21 @@ export interface components {
              */
             any?: components["schemas"]["MemberConfig"][];
             /**
-             * @description Which engine decides. Default: `rules`, the only one in this version.
+             * @description The claims that an engine besides the rules is told, each with the attribute whose values
+             *     it has, or `keyword` or `integer`. Default: all claims of the person.
+             * @default null
+             */
+            claims?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * @description Which engine decides: `rules`, `rego`, `opa` or `authzen`. Default: `rules`. Rules beside
+             *     another engine mean that both must allow.
              * @default rules
              */
             engine?: string;
+            /** @default null */
+            rego?: components["schemas"]["RegoConfig"] | null;
             /**
              * @description Rules that must all hold.
              * @default []
@@ -950,6 +966,25 @@ export interface components {
              */
             seq: number;
         };
+        /** @description `[policy.rego]`. */
+        RegoConfig: {
+            /** @description JSON documents that are merged into `data`. Default: none. */
+            data?: string[];
+            /** @description Files of Rego v1, or folders whose `*.rego` files are read. */
+            files: string[];
+            /** @description The most instructions for one label. Default: 100000. */
+            max_instructions?: number;
+            /**
+             * Format: int64
+             * @description The most memory for one label, in MiB. Default: 16.
+             */
+            max_memory_mib?: number;
+            /**
+             * Format: int64
+             * @description The longest that one decision may take, over all labels. Default: 2000.
+             */
+            timeout_ms?: number;
+        };
         /** @description One rule: attribute, operator, claim. */
         RuleConfig: {
             absent?: components["schemas"]["Absent"] | null;
@@ -1011,7 +1046,10 @@ export interface components {
             matched: string[];
             /** @description How it compares: `eq`, `in`, `any`, `all`, `lte`, `gte`, `prefix` or `exists`. */
             operator?: string | null;
-            /** @description Where the rule is written, such as `policy.rule[0]`. */
+            /**
+             * @description Where the rule is written, such as `policy.rule[0]`, or the engine's table, such as
+             *     `policy.rego`.
+             */
             rule: string;
             /** @description The rule in words, such as `department in claim department`. */
             text: string;

@@ -35,7 +35,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Agents(command) => agents::run(command, &config()?, json).await,
         Command::Keys(_) => agents::rotate_keys(&config()?, json).await,
         Command::Audit(command) => audit::run(command, &config()?, json).await,
-        Command::Policy(command) => policy::run(command, &config()?, json),
+        Command::Policy(command) => policy::run(command, &config()?, json).await,
         Command::Models(command) => models::run(command, &config()?, json).await,
         Command::Backup(Backup { folder }) => backup::back_up(&folder, &config()?, json),
         Command::Restore(Restore { folder }) => backup::restore(&folder, &config()?, json),

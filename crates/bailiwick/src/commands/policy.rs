@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use bailiwick_policy::Cases;
+use anyhow::{Context, Result, anyhow, bail};
+use bailiwick_policy::{CaseResult, Cases, RegoTest, Unavailable};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::assemble;
@@ -11,47 +12,93 @@ use crate::cli::Policy;
 use crate::config::Config;
 use crate::{print, toml_file};
 
-pub(crate) fn run(command: Policy, config: &Config, as_json: bool) -> Result<()> {
+pub(crate) async fn run(command: Policy, config: &Config, as_json: bool) -> Result<()> {
     let policy = assemble::policy(config)?;
     match command {
-        Policy::Test { file } => test(&policy, &file, as_json),
+        Policy::Test { file } => test(&policy, file.as_deref(), as_json).await,
         Policy::Explain { claims, document } => {
             let claims = object(&claims).context("--claims")?;
             let document = object(&document).context("--document")?;
             let label =
                 policy.schema().label(&document).context("the document would be refused")?;
-            let explanation = policy.explain(&claims, &label);
+            let explanation = policy.explain(&claims, &label).await.map_err(told)?;
             if as_json { print::json(&explanation) } else { print::line(explanation) }
         }
     }
 }
 
-fn test(policy: &bailiwick_policy::Policy, file: &Path, as_json: bool) -> Result<()> {
+/// A command's caller reads the cause, because she is who runs the policy.
+fn told(error: Unavailable) -> anyhow::Error {
+    anyhow!("{error}: {}", error.cause())
+}
+
+/// What came out of the tests that the policy brings along, and of a table of cases.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Case(Box<CaseResult>),
+    Rego(RegoTest),
+}
+
+impl Outcome {
+    fn passed(&self) -> bool {
+        match self {
+            Self::Case(case) => case.passed,
+            Self::Rego(test) => test.passed,
+        }
+    }
+
+    /// What went wrong, line by line.
+    fn failure(&self) -> Vec<String> {
+        match self {
+            Self::Case(case) => {
+                let refused = case.refused.as_ref();
+                let refused = refused.map(|why| format!("  the document has no label: {why}"));
+                let explained = case.explanation.as_ref().map(ToString::to_string);
+                let name = format!("FAILED  {}", case.name);
+                [Some(name), explained, refused].into_iter().flatten().collect()
+            }
+            Self::Rego(test) => {
+                let problem = test.problem.as_deref().unwrap_or("it is not true");
+                vec![format!("FAILED  {}", test.name), format!("  {problem}")]
+            }
+        }
+    }
+}
+
+async fn test(policy: &bailiwick_policy::Policy, file: Option<&Path>, as_json: bool) -> Result<()> {
+    let mut outcomes = Vec::new();
+    if let Some(rego) = &policy.config().rego {
+        outcomes.extend(rego.test()?.into_iter().map(Outcome::Rego));
+    }
+    if let Some(file) = file {
+        let results = cases(file)?.run(policy).await.map_err(told)?;
+        outcomes.extend(results.into_iter().map(|case| Outcome::Case(Box::new(case))));
+    }
+    if outcomes.is_empty() {
+        bail!("there is nothing to test; name a table of cases, or write `test_` rules in Rego");
+    }
+    if as_json {
+        print::json(&outcomes)?;
+    }
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.passed()).collect();
+    if !as_json {
+        failed.iter().flat_map(|outcome| outcome.failure()).try_for_each(print::line)?;
+    }
+    if !failed.is_empty() {
+        bail!("{} of {} cases failed", failed.len(), outcomes.len());
+    }
+    if as_json { Ok(()) } else { print::line(format!("{} cases hold", outcomes.len())) }
+}
+
+fn cases(file: &Path) -> Result<Cases> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let cases: Cases = if file.extension().is_some_and(|kind| kind == "json") {
-        serde_json::from_str(&text).with_context(|| file.display().to_string())?
+    if file.extension().is_some_and(|kind| kind == "json") {
+        serde_json::from_str(&text).with_context(|| file.display().to_string())
     } else {
-        toml_file::parse(&text, file)?
-    };
-    let results = cases.run(policy);
-    let failed = results.iter().filter(|result| !result.passed).count();
-    if as_json {
-        print::json(&results)?;
+        toml_file::parse(&text, file)
     }
-    for result in results.iter().filter(|result| !result.passed && !as_json) {
-        print::line(format!("FAILED  {}", result.name))?;
-        if let Some(explanation) = &result.explanation {
-            print::line(explanation)?;
-        }
-        if let Some(refused) = &result.refused {
-            print::line(format!("  the document has no label: {refused}"))?;
-        }
-    }
-    if failed > 0 {
-        bail!("{failed} of {} cases failed", results.len());
-    }
-    if as_json { Ok(()) } else { print::line(format!("{} cases hold", results.len())) }
 }
 
 /// A JSON object, or `@` and the name of a file that holds one.

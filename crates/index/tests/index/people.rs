@@ -50,6 +50,6 @@ impl People {
 
     /// What a member of these teams may read in this index now.
     pub(crate) async fn member(&self, teams: &[&str], index: &dyn Index) -> Arc<Bailiwick> {
-        self.policy.decide(&self.claims(teams).await, index.labels())
+        self.policy.decide(&self.claims(teams).await, index.labels()).await.unwrap()
     }
 }

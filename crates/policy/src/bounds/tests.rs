@@ -115,8 +115,8 @@ proptest! {
         for document in &documents {
             table.intern(&label(document));
         }
-        let revision = Arc::new(Revision::new(&PolicyConfig::default(), &schema()));
-        let mut person = Bailiwick::empty(table.id(), revision);
+        let revision = Arc::new(Revision::new(&PolicyConfig::default(), &schema(), None));
+        let mut person = Bailiwick::empty(&table, &revision);
         (0..table.len()).zip(permitted).for_each(|(_, allowed)| person.decide_next(allowed));
 
         let labels = |of: &Bailiwick| of.iter().collect::<Vec<_>>();

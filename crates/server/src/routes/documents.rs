@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::ask;
-use crate::caller::{Agent, Reader, insufficient_scope};
+use crate::caller::{Agent, Reader, insufficient_scope, undecided};
 use crate::input::{Body, Segment};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
@@ -128,7 +128,8 @@ pub(crate) async fn why(
     let document = permitted(&app, &reader, request, &id).await?;
     let schema = app.policy.schema();
     let label = schema.label(&document.metadata).map_err(|_| Problem::not_found())?;
-    let mut explanation = app.policy.explain(reader.claims.as_map(), &label);
+    let explained = app.policy.explain(reader.claims.as_map(), &label).await;
+    let mut explanation = explained.map_err(undecided)?;
     explanation.steps.retain(|step| step.holds == Some(true));
     Ok(Json(Why {
         id,

@@ -15,12 +15,14 @@ pub(crate) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// People can be answered now; 503 says why not.
+/// People can be answered now; 503 says why not. `policy` is `former` while the policy's files are
+/// wrong, and those before them stay in force.
 #[utoipa::path(get, path = "/readyz", tag = "operators",
     responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.verifier.readiness().map_err(Problem::unavailable)?;
-    Ok(Json(json!({ "status": "ready" })))
+    let policy = if app.policy.refused().is_some() { "former" } else { "current" };
+    Ok(Json(json!({ "status": "ready", "policy": policy })))
 }
 
 /// Counts and durations, for Prometheus.

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use bailiwick_index::DocumentId;
-use bailiwick_policy::{Explanation, Label, Oversight};
+use bailiwick_policy::{Explanation, Label, LabelId, Oversight};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::record;
 use crate::app::App;
 use crate::ask;
-use crate::caller::Admin;
+use crate::caller::{Admin, undecided};
 use crate::input::Body;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
@@ -40,13 +40,13 @@ impl Labels {
     async fn count(
         app: &App,
         oversight: Oversight,
-        keep: impl Fn(&Label) -> bool,
+        keep: impl Fn(LabelId) -> bool,
     ) -> Result<Self, Problem> {
         let schema = app.policy.schema();
         let sizes = app.index.label_sizes(oversight).await.map_err(ask::unavailable)?;
         let labels = sizes.into_iter().filter_map(|size| {
             let label = app.index.labels().label(size.label)?;
-            keep(&label).then(|| LabelExtent {
+            keep(size.label).then(|| LabelExtent {
                 attributes: schema.describe(&label),
                 documents: size.documents,
                 chunks: size.chunks,
@@ -108,10 +108,15 @@ pub(crate) async fn view_as(
     let about = supposed.document_id.as_deref().map(|id| format!(" document={id:?}"));
     record(&app, by, request, format!("view-as{}", about.unwrap_or_default())).await?;
     let label = supposed.label(&app, oversight).await?;
-    let explain = |label: &Label| app.policy.explain(&supposed.claims, label);
+    let opened = app.policy.suppose(&supposed.claims, app.index.labels()).await;
+    let opened = opened.map_err(undecided)?;
+    let explanation = match &label {
+        Some(label) => Some(app.policy.explain(&supposed.claims, label).await.map_err(undecided)?),
+        None => None,
+    };
     Ok(Json(View {
-        opened: Labels::count(&app, oversight, |label| explain(label).allowed).await?,
-        explanation: label.as_ref().map(explain),
+        opened: Labels::count(&app, oversight, |label| opened.contains(&label)).await?,
+        explanation,
     }))
 }
 

@@ -15,11 +15,14 @@ use crate::problem::Problem;
 pub(crate) struct InForce {
     /// Names it: 16 hexadecimal digits.
     revision: String,
+    /// Why the policy's files, as they are now, are not in force; then those before them are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     /// As it is configured; all rules and groups must hold.
     policy: PolicyConfig,
     /// What labels are made of.
     attributes: Vec<AttributeInForce>,
-    /// The claims that the rules read.
+    /// The claims that it reads, as far as the configuration names them.
     claims: Vec<String>,
 }
 
@@ -56,7 +59,8 @@ impl From<&Attribute> for AttributeInForce {
 pub(crate) async fn policy(State(app): State<App>, _: Admin) -> Json<InForce> {
     let policy = &app.policy;
     Json(InForce {
-        revision: policy.revision().to_owned(),
+        revision: policy.revision(),
+        refused: policy.refused(),
         policy: policy.config().clone(),
         attributes: policy.schema().attributes().iter().map(Into::into).collect(),
         claims: policy.claims(),

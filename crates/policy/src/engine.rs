@@ -1,0 +1,121 @@
+//! Engines besides the rules: whoever answers "which of these labels may these claims read".
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value as Json};
+use thiserror::Error;
+
+use crate::label::{Label, LabelId};
+use crate::policy::PolicyError;
+use crate::rules::PolicyConfig;
+use crate::schema::Schema;
+
+pub(crate) mod rego;
+
+/// What `policy.engine` may be.
+const NAMES: [&str; 4] = ["rules", "rego", "opa", "authzen"];
+
+/// Labels to decide, with their numbers.
+pub(crate) type Asked = Arc<[(LabelId, Label)]>;
+
+/// What an engine is asked: everything it needs, and nothing else that is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    /// The claims that the engine is told, typed ([`Disclosure`](crate::disclosure::Disclosure)).
+    pub(crate) claims: Arc<Map<String, Json>>,
+    /// The labels to decide, each once, none of them in quarantine.
+    pub(crate) labels: Asked,
+    pub(crate) schema: Arc<Schema>,
+}
+
+/// One state of a policy that is not made of rules. Another state is another engine.
+///
+/// An adapter is one file with one implementation, and one line in [`open`].
+#[async_trait]
+pub(crate) trait Engine: fmt::Debug + Send + Sync {
+    /// Its table in the configuration, such as `policy.rego`.
+    fn name(&self) -> &'static str;
+
+    /// What it is asked for: a rule, or an address.
+    fn asks(&self) -> String;
+
+    /// What the policy was made of, as far as it is known here.
+    fn source(&self) -> &str;
+
+    /// How long a decision may be remembered; without end where the policy changes only together
+    /// with [`source`](Self::source).
+    fn max_age(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Which of the labels may be read. Everything that is not the boolean `true`, given without
+    /// an error, leaves a label out.
+    async fn allowed(&self, question: Question) -> Result<HashSet<LabelId>, Unavailable>;
+
+    /// Why the one label of the question may, or may not, be read, as far as the engine tells.
+    async fn because(&self, question: Question, allowed: bool) -> Result<String, Unavailable>;
+
+    /// The engine made again of what its source is now; none while nothing has changed.
+    fn remade(&self) -> Result<Option<Arc<dyn Engine>>, PolicyError> {
+        Ok(None)
+    }
+}
+
+/// Nobody decides now, so nobody reads: the engine cannot be reached, is too slow, or says what
+/// makes no sense.
+///
+/// It prints as what a caller may know; the cause is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the policy cannot be evaluated now; try again later")]
+pub struct Unavailable {
+    cause: String,
+}
+
+impl Unavailable {
+    pub(crate) fn because(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into() }
+    }
+
+    /// What happened, for the log.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+}
+
+/// The engine that a configuration names; none for the rules alone.
+pub(crate) fn open(config: &PolicyConfig) -> Result<Option<Arc<dyn Engine>>, PolicyError> {
+    if !NAMES.contains(&config.engine.as_str()) {
+        return Err(PolicyError::UnknownEngine(config.engine.clone()));
+    }
+    let tables = [("rego", config.rego.is_some())];
+    if let Some((name, _)) = tables.iter().find(|(name, there)| *there && *name != config.engine) {
+        let problem = format!("`engine = \"{}\"` does not use it; remove one", config.engine);
+        return Err(PolicyError::engine(name, problem));
+    }
+    let missing = |name| PolicyError::engine(name, "this table is missing; the engine needs it");
+    Ok(match config.engine.as_str() {
+        "rego" => {
+            let config = config.rego.as_ref().ok_or_else(|| missing("rego"))?;
+            Some(Arc::new(rego::Rego::open(config)?))
+        }
+        _ => None,
+    })
+}
+
+/// Asks an engine, and believes only an answer about what was asked.
+pub(crate) async fn ask(
+    engine: &dyn Engine,
+    question: Question,
+) -> Result<HashSet<LabelId>, Unavailable> {
+    let asked = Arc::clone(&question.labels);
+    let allowed = engine.allowed(question).await?;
+    let among = asked.iter().filter(|(id, _)| allowed.contains(id)).count();
+    if among != allowed.len() {
+        return Err(Unavailable::because("the engine allows a label that it was not asked about"));
+    }
+    Ok(allowed)
+}
