@@ -14,7 +14,10 @@ use crate::policy::PolicyError;
 use crate::rules::PolicyConfig;
 use crate::schema::Schema;
 
+pub(crate) mod authzen;
+pub(crate) mod opa;
 pub(crate) mod rego;
+pub(crate) mod remote;
 
 /// What `policy.engine` may be.
 const NAMES: [&str; 4] = ["rules", "rego", "opa", "authzen"];
@@ -91,7 +94,11 @@ pub(crate) fn open(config: &PolicyConfig) -> Result<Option<Arc<dyn Engine>>, Pol
     if !NAMES.contains(&config.engine.as_str()) {
         return Err(PolicyError::UnknownEngine(config.engine.clone()));
     }
-    let tables = [("rego", config.rego.is_some())];
+    let tables = [
+        ("rego", config.rego.is_some()),
+        ("opa", config.opa.is_some()),
+        ("authzen", config.authzen.is_some()),
+    ];
     if let Some((name, _)) = tables.iter().find(|(name, there)| *there && *name != config.engine) {
         let problem = format!("`engine = \"{}\"` does not use it; remove one", config.engine);
         return Err(PolicyError::engine(name, problem));
@@ -101,6 +108,14 @@ pub(crate) fn open(config: &PolicyConfig) -> Result<Option<Arc<dyn Engine>>, Pol
         "rego" => {
             let config = config.rego.as_ref().ok_or_else(|| missing("rego"))?;
             Some(Arc::new(rego::Rego::open(config)?))
+        }
+        "opa" => {
+            let config = config.opa.as_ref().ok_or_else(|| missing("opa"))?;
+            Some(Arc::new(opa::Opa::open(config)?))
+        }
+        "authzen" => {
+            let config = config.authzen.as_ref().ok_or_else(|| missing("authzen"))?;
+            Some(Arc::new(authzen::Authzen::open(config)?))
         }
         _ => None,
     })

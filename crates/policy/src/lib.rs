@@ -26,6 +26,7 @@ pub use cases::{Case, CaseResult, Cases, Expected};
 pub use claim::ClaimPath;
 pub use engine::Unavailable;
 pub use engine::rego::{RegoConfig, RegoTest};
+pub use engine::remote::RemoteConfig;
 pub use explain::{Explanation, Step};
 pub use label::{Label, LabelId, LabelTable};
 pub use narrow::{Narrowing, NarrowingError};

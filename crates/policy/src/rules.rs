@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::claim::{ClaimPath, ClaimValues};
 use crate::condition::Operator;
 use crate::engine::rego::RegoConfig;
+use crate::engine::remote::RemoteConfig;
 use crate::schema::Schema;
 
 /// The deepest nesting of groups.
@@ -29,6 +30,12 @@ pub struct PolicyConfig {
     /// The engine `rego`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rego: Option<RegoConfig>,
+    /// The engine `opa`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opa: Option<RemoteConfig>,
+    /// The engine `authzen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authzen: Option<RemoteConfig>,
     /// Rules that must all hold.
     pub rule: Vec<RuleConfig>,
     /// Groups of which at least one member must hold.
@@ -43,6 +50,8 @@ impl Default for PolicyConfig {
             engine: "rules".into(),
             claims: None,
             rego: None,
+            opa: None,
+            authzen: None,
             rule: vec![],
             any: vec![],
             all: vec![],

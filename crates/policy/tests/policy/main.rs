@@ -1,5 +1,10 @@
 //! Policies as they are configured: rules, Rego, and engines behind HTTP.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +12,7 @@ use std::sync::Arc;
 use bailiwick_policy::{LabelTable, Policy, PolicyConfig, PolicyError, Schema, Unavailable};
 use serde_json::{Value, json};
 
+mod agree;
 mod rego;
 
 /// Departments, levels and a list of projects, which a document may lack.

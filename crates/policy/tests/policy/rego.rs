@@ -75,6 +75,7 @@ async fn only_true_allows() {
         "allow := null",
         "allow contains true",
         "allow if { input.label.nothing == 1 }",
+        "unlisted(x) if not is_array(x)\nallow if unlisted(input.claims.nothing)",
         "allow if { to_number(\"x\") == 1 }",
         "allow if { input.label.department < 1 / 0 }",
         "allow := true if { true }\nallow := false if { true }",
