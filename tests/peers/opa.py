@@ -35,8 +35,11 @@ class Opa:
 
     def start(self):
         address = f"127.0.0.1:{self.port}"
-        command = [BINARY, "run", "--server", "--addr", address, "--disable-telemetry", "--log-level", "error"]
-        self.process = subprocess.Popen([*command, self.folder])
+        command = [BINARY, "run", "--server", "--addr", address, "--disable-telemetry"]
+        # Only with a decision log does OPA give decisions an id.
+        command += ["--set", "decision_logs.console=true", self.folder]
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         until(self.answers, 20, "an answer of OPA")
 
     def answers(self) -> bool:

@@ -879,6 +879,8 @@ export interface components {
              * @default []
              */
             any?: components["schemas"]["MemberConfig"][];
+            /** @default null */
+            authzen?: components["schemas"]["RemoteConfig"] | null;
             /**
              * @description The claims that an engine besides the rules is told, each with the attribute whose values
              *     it has, or `keyword` or `integer`. Default: all claims of the person.
@@ -893,6 +895,8 @@ export interface components {
              * @default rules
              */
             engine?: string;
+            /** @default null */
+            opa?: components["schemas"]["RemoteConfig"] | null;
             /** @default null */
             rego?: components["schemas"]["RegoConfig"] | null;
             /**
@@ -984,6 +988,30 @@ export interface components {
              * @description The longest that one decision may take, over all labels. Default: 2000.
              */
             timeout_ms?: number;
+        };
+        /** @description `[policy.opa]` and `[policy.authzen]`: a server that decides. */
+        RemoteConfig: {
+            /**
+             * Format: int64
+             * @description How long a decision is remembered, because nobody says here that the policy changed.
+             *     Default: 10.
+             */
+            max_age_seconds?: number;
+            /** @description The most labels of one call. Default: 10000. */
+            max_labels?: number;
+            /** @description How often a call that failed is tried again. Default: 2. */
+            retries?: number;
+            /**
+             * Format: int64
+             * @description The longest that one decision may take, attempts and calls together. Default: 2000.
+             */
+            timeout_ms?: number;
+            /** @description The environment variable with the bearer token. Default: no token. */
+            token_env?: string | null;
+            /** @description The file with the bearer token, in its place. */
+            token_file?: string | null;
+            /** @description Where the server is, such as `https://opa.example.com`, without the path of the call. */
+            url: string;
         };
         /** @description One rule: attribute, operator, claim. */
         RuleConfig: {
