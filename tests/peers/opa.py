@@ -35,7 +35,7 @@ class Opa:
 
     def start(self):
         address = f"127.0.0.1:{self.port}"
-        command = [BINARY, "run", "--server", "--addr", address, "--disable-telemetry"]
+        command = [BINARY, "run", "--server", "--addr", address, "--skip-version-check"]
         # Only with a decision log does OPA give decisions an id.
         command += ["--set", "decision_logs.console=true", self.folder]
         quiet = subprocess.DEVNULL

@@ -1,5 +1,5 @@
 //! How long it takes from verified claims to a bailiwick: `cargo bench -p bailiwick-policy`.
-#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,15 @@ fn schema() -> Arc<Schema> {
     Arc::new(Schema::new(&attributes).unwrap())
 }
 
+/// The server of OPA with `benches/policy.rego`, which `bench/policy/run` starts.
+fn opa() -> Option<String> {
+    std::env::var("OPA_URL").ok()
+}
+
+fn engines() -> Vec<&'static str> {
+    ["rules", "rego"].into_iter().chain(opa().map(|_| "opa")).collect()
+}
+
 /// The same policy for each engine.
 fn policy(engine: &str) -> Policy {
     let config = match engine {
@@ -33,22 +42,37 @@ fn policy(engine: &str) -> Policy {
             { "attribute": "clearance", "op": "lte", "claim": "clearance" },
             { "attribute": "project", "op": "in", "claim": "projects", "absent": "allow" },
         ] }),
-        _ => json!({ "engine": engine, engine: { "files": ["benches/policy.rego"] } }),
+        "rego" => json!({ "engine": "rego", "rego": { "files": ["benches/policy.rego"] } }),
+        _ => {
+            json!({ "engine": "opa", "opa": { "url": opa(), "timeout_ms": 60_000, "max_age_seconds": 600 } })
+        }
     };
     Policy::new(&serde_json::from_value::<PolicyConfig>(config).unwrap(), schema()).unwrap()
+}
+
+const LEVELS: [&str; 5] = ["Public", "Internal", "Restricted", "Secret", "TopSecret"];
+
+fn document(n: usize) -> Value {
+    json!({
+        "department": format!("department-{}", n % 40),
+        "clearance": LEVELS[n / 40 % 5],
+        "project": format!("project-{}", n / 200),
+    })
+}
+
+fn said() -> Value {
+    json!({
+        "department": ["department-1", "department-2"],
+        "clearance": "Secret",
+        "projects": ["project-1", "project-2", "project-3"],
+    })
 }
 
 /// Departments × clearances × projects, until there are this many.
 fn labels(wanted: usize) -> LabelTable {
     let table = LabelTable::default();
     for n in 0..wanted {
-        let document = json!({
-            "department": format!("department-{}", n % 40),
-            "clearance": n / 40 % 5 + 1,
-            "project": format!("project-{}", n / 200),
-        });
-        let Value::Object(document) = document else { continue };
-        table.intern(&schema().label(&document).unwrap());
+        table.intern(&schema().label(document(n).as_object().unwrap()).unwrap());
     }
     assert_eq!(table.len(), wanted);
     table
@@ -77,19 +101,14 @@ fn claims() -> Claims {
         while verifier.readiness().is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let said = json!({
-            "department": ["department-1", "department-2"],
-            "clearance": "Secret",
-            "projects": ["project-1", "project-2", "project-3"],
-        });
-        let token = provider.sign(said.as_object().unwrap().clone()).unwrap();
+        let token = provider.sign(said().as_object().unwrap().clone()).unwrap();
         verifier.verify(&token).await.unwrap()
     })
 }
 
 /// The decision is remembered, and no label is new.
-#[divan::bench(args = ["rules", "rego"])]
-fn warm(bencher: Bencher<'_, '_>, engine: &str) {
+#[divan::bench(args = engines())]
+fn warm(bencher: Bencher<'_, '_>, engine: &&str) {
     let (runtime, policy, table, claims) = (runtime(), policy(engine), labels(10_000), claims());
     let decide = || runtime.block_on(policy.decide(black_box(&claims), &table)).unwrap();
     decide();
@@ -97,8 +116,8 @@ fn warm(bencher: Bencher<'_, '_>, engine: &str) {
 }
 
 /// Nobody with these claims has asked yet.
-#[divan::bench(args = ["rules", "rego"])]
-fn cold(bencher: Bencher<'_, '_>, engine: &str) {
+#[divan::bench(args = engines())]
+fn cold(bencher: Bencher<'_, '_>, engine: &&str) {
     let (runtime, table, claims) = (runtime(), labels(10_000), claims());
     let decide =
         |policy: &mut Policy| runtime.block_on(policy.decide(black_box(&claims), &table)).unwrap();
@@ -106,8 +125,8 @@ fn cold(bencher: Bencher<'_, '_>, engine: &str) {
 }
 
 /// The decision is remembered, and one label is new.
-#[divan::bench(args = ["rules", "rego"])]
-fn one_new_label(bencher: Bencher<'_, '_>, engine: &str) {
+#[divan::bench(args = engines())]
+fn one_new_label(bencher: Bencher<'_, '_>, engine: &&str) {
     let (runtime, policy, table, claims) = (runtime(), policy(engine), labels(10_000), claims());
     let decide = || runtime.block_on(policy.decide(black_box(&claims), &table)).unwrap();
     decide();
@@ -119,4 +138,19 @@ fn one_new_label(bencher: Bencher<'_, '_>, engine: &str) {
             table.intern(&schema().label(document.as_object().unwrap()).unwrap());
         })
         .bench_local_values(|()| decide());
+}
+
+/// What OPA itself takes for the batch: the same request, and the answer unread.
+#[divan::bench(args = engines().into_iter().filter(|engine| *engine == "opa"))]
+fn opa_itself(bencher: Bencher<'_, '_>, _: &&str) {
+    let (runtime, client) = (runtime(), reqwest::Client::builder().no_proxy().build().unwrap());
+    let url = format!("{}/v1/data/bailiwick/permitted", opa().unwrap());
+    let labels: Value =
+        (0..10_000).map(|n| json!({ "id": n, "attributes": document(n) })).collect();
+    let body = json!({ "input": { "claims": said(), "labels": labels } }).to_string();
+    bencher.bench_local(|| {
+        runtime.block_on(async {
+            client.post(&url).body(body.clone()).send().await.unwrap().bytes().await.unwrap()
+        })
+    });
 }

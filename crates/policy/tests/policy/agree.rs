@@ -322,7 +322,7 @@ fn opa_agrees_with_rules() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
     let mut command = Command::new(binary);
-    command.args(["run", "--server", "--disable-telemetry", "--log-level", "error", "--addr"]);
+    command.args(["run", "--server", "--skip-version-check", "--log-level", "error", "--addr"]);
     let _server = Server(command.arg(&address).spawn().unwrap());
     let url = format!("http://{address}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
