@@ -289,17 +289,73 @@ pub(crate) enum Policy {
         /// The table: TOML or JSON with `case = [{name, claims, document, expect}]`.
         file: Option<PathBuf>,
     },
+    /// Say what some claims would see: labels, documents, and a sample of these.
+    #[command(after_help = "Examples:
+  bailiwick policy view-as --claims '{\"department\": \"hr\"}'
+  bailiwick policy view-as --class 5d0c9e…")]
+    ViewAs {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Say who would gain and lose what if another policy took today's place.
+    #[command(after_help = "Examples:
+  bailiwick policy diff proposed.toml
+  bailiwick policy diff yesterday.toml proposed.toml --cases policy-tests.toml
+
+A policy is the table [policy] of a TOML file; its attributes are those of --config. Compared are
+the claims that people came with, as the audit trail knows them, and those of the cases.
+Exit codes: 0 nobody sees a change, 1 somebody does, 2 it could not be said.")]
+    Diff {
+        /// One file: what would take the place of --config's policy. Two: before and after.
+        #[arg(required = true, num_args = 1..=2, value_name = "POLICY")]
+        policies: Vec<PathBuf>,
+        /// A table as `policy test` takes it. May be repeated.
+        #[arg(long = "cases", value_name = "FILE")]
+        cases: Vec<PathBuf>,
+    },
+    /// Say which known claims open a document.
+    #[command(after_help = "Example:
+  bailiwick policy who --document-id engineering/phoenix-charter.md")]
+    Who {
+        #[command(flatten)]
+        which: Which,
+        /// A table as `policy test` takes it. May be repeated.
+        #[arg(long = "cases", value_name = "FILE")]
+        cases: Vec<PathBuf>,
+    },
     /// Explain the decision on a document for some claims.
     #[command(after_help = "Example:
   bailiwick policy explain --claims '{\"department\": \"hr\"}' --document '{\"department\": \"hr\", \"clearance_level\": \"Internal\"}'")]
     Explain {
-        /// The claims of a token: JSON, or @FILE.
-        #[arg(long)]
-        claims: String,
-        /// The metadata of a document: JSON, or @FILE.
-        #[arg(long)]
-        document: String,
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        which: Which,
     },
+}
+
+/// Whose claims are meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The claims of a token: JSON, or @FILE.
+    #[arg(long)]
+    pub(crate) claims: Option<String>,
+    /// Claims that somebody came with, by their digest in the audit trail.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) class: Option<String>,
+}
+
+/// Which document is meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
+    /// The metadata of a document: JSON, or @FILE.
+    #[arg(long)]
+    pub(crate) document: Option<String>,
+    /// A stored document.
+    #[arg(long, value_name = "ID")]
+    pub(crate) document_id: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

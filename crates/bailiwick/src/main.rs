@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Err(error) => return print::failure(&error.into()),
     };
     match runtime.block_on(commands::run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => print::failure(&error),
     }
 }

@@ -1,5 +1,6 @@
 //! The truth: documents, chunks and labels in SQLite. Everything else is derived from it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -435,6 +436,31 @@ pub(crate) fn documents_by_label(
     let counted = statement
         .query_map([], |row| Ok((LabelId::from_u32(row.get(0)?), row.get::<_, u32>(1)?.into())))?;
     counted.collect::<Result<_, _>>().map_err(Into::into)
+}
+
+/// Some documents under these labels, a few of each, at most `limit`.
+pub(crate) fn sample(
+    connection: &Connection,
+    labels: &BTreeSet<LabelId>,
+    limit: usize,
+) -> Result<Vec<DocumentId>, IndexError> {
+    let counted = documents_by_label(connection)?;
+    let held = counted.into_iter().filter(|(label, _)| labels.contains(label));
+    let held: Vec<LabelId> = held.map(|(label, _)| label).take(limit).collect();
+    let each = i64::try_from(limit.div_ceil(held.len().max(1))).unwrap_or(i64::MAX);
+    let mut statement = connection
+        .prepare_cached("SELECT id FROM documents WHERE label = ?1 ORDER BY row LIMIT ?2")?;
+    let mut sample = Vec::new();
+    for label in held {
+        let mut rows = statement.query(params![label.as_u32(), each])?;
+        while let Some(row) = rows.next()? {
+            let id: String = row.get(0)?;
+            let id = DocumentId::new(&id);
+            sample.push(id.map_err(|error| IndexError::Damaged(error.to_string()))?);
+        }
+    }
+    sample.truncate(limit);
+    Ok(sample)
 }
 
 pub(crate) fn content_hash(

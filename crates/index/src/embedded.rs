@@ -1,5 +1,6 @@
 //! The index in this process: SQLite holds the truth, segments hold what searches read.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -438,6 +439,19 @@ impl Index for EmbeddedIndex {
                 chunks: snapshot.chunks(label),
             });
             Ok(sizes.collect())
+        })
+        .await
+    }
+
+    async fn sample(
+        &self,
+        labels: &BTreeSet<LabelId>,
+        limit: usize,
+        _: Oversight,
+    ) -> Result<Vec<DocumentId>, IndexError> {
+        let labels = labels.clone();
+        self.blocking(move |inner| {
+            inner.catalogue.read(|connection| catalogue::sample(connection, &labels, limit))
         })
         .await
     }

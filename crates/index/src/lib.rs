@@ -33,11 +33,13 @@ mod segment;
 mod snapshot;
 mod space;
 mod state;
+mod survey;
 mod types;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("segments are read as they are stored, in little-endian order");
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -49,6 +51,7 @@ pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
 pub use filter::{Filter, FilterError};
 pub use generation::Generation;
+pub use survey::Survey;
 pub use types::{
     Act, ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
     NewDocument, Order, Query, Receipt, Size,
@@ -85,6 +88,14 @@ pub trait Index: Send + Sync + std::fmt::Debug {
 
     /// How much there is under each label that a document has.
     async fn label_sizes(&self, oversight: Oversight) -> Result<Vec<LabelSize>, IndexError>;
+
+    /// Some documents under these labels, a few of each, at most `limit`.
+    async fn sample(
+        &self,
+        labels: &BTreeSet<LabelId>,
+        limit: usize,
+        oversight: Oversight,
+    ) -> Result<Vec<DocumentId>, IndexError>;
 
     /// The label of a document, if there is such a document.
     async fn label_of(

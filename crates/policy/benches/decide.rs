@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bailiwick_dev_idp::{DevProvider, Settings};
 use bailiwick_identity::{Claims, IdentityConfig, Verifier};
-use bailiwick_policy::{AttributeConfig, LabelTable, Policy, PolicyConfig, Schema};
+use bailiwick_policy::{AttributeConfig, Class, LabelTable, Policy, PolicyConfig, Schema};
 use divan::{Bencher, black_box};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -153,4 +153,30 @@ fn opa_itself(bencher: Bencher<'_, '_>, _: &&str) {
             client.post(&url).body(body.clone()).send().await.unwrap().bytes().await.unwrap()
         })
     });
+}
+
+/// Another policy takes the first one's place, for a thousand classes of claims.
+#[divan::bench(args = [10_000], sample_count = 10)]
+fn diff(bencher: Bencher<'_, '_>, wanted: usize) {
+    let (runtime, table) = (runtime(), labels(wanted));
+    let classes: Vec<Class> = (0..1000)
+        .map(|n| {
+            let claims = json!({
+                "department": [format!("department-{}", n % 40), format!("department-{}", n % 7)],
+                "clearance": n % 5 + 1,
+                "projects": [format!("project-{}", n % 50), format!("project-{}", n % 11)],
+            });
+            Class::new(n.to_string(), claims.as_object().unwrap().clone())
+        })
+        .collect();
+    let stricter = || {
+        let mut rules = policy("rules").config().clone();
+        rules.rule.pop();
+        Policy::new(&rules, schema()).unwrap()
+    };
+    bencher
+        .with_inputs(|| (policy("rules"), stricter()))
+        .bench_local_refs(|(before, after)| {
+            runtime.block_on(before.diff(after, black_box(&classes), &table)).unwrap()
+        });
 }

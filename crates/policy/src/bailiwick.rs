@@ -79,17 +79,7 @@ impl Bailiwick {
 
     /// The permitted labels, in order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = LabelId> + '_ {
-        self.permitted.iter().zip(0_u32..).flat_map(|(word, n)| {
-            let mut word = *word;
-            std::iter::from_fn(move || {
-                if word == 0 {
-                    return None;
-                }
-                let bit = word.trailing_zeros();
-                word &= word - 1;
-                Some(LabelId::from_u32(n * 64 + bit))
-            })
-        })
+        labels(self.permitted.iter().copied())
     }
 
     /// How many labels are permitted, whether or not a document has them now.
@@ -105,6 +95,13 @@ impl Bailiwick {
     /// The revision of the policy that decided, 16 hexadecimal digits.
     pub fn policy_revision(&self) -> &str {
         self.revision.as_str()
+    }
+
+    /// The labels that are in this one and not in `other`, which is of the same table.
+    pub(crate) fn beyond(&self, other: &Self) -> Vec<LabelId> {
+        let others = other.permitted.iter().copied().chain(std::iter::repeat(0));
+        let words = self.permitted.iter().zip(others).map(|(word, other)| word & !other);
+        labels(words).collect()
     }
 
     /// 32 hexadecimal digits that stand for the permitted labels: the first half of the SHA-256 of
@@ -126,4 +123,18 @@ impl Bailiwick {
         }
         smaller
     }
+}
+
+/// The numbers of the bits that are set.
+fn labels(words: impl Iterator<Item = u64>) -> impl Iterator<Item = LabelId> {
+    words.zip(0_u32..).flat_map(|(mut word, n)| {
+        std::iter::from_fn(move || {
+            if word == 0 {
+                return None;
+            }
+            let bit = word.trailing_zeros();
+            word &= word - 1;
+            Some(LabelId::from_u32(n * 64 + bit))
+        })
+    })
 }

@@ -162,7 +162,7 @@ impl Policy {
         Ok(self.decide_raw(claims, labels).await?.iter().collect())
     }
 
-    async fn decide_raw(
+    pub(crate) async fn decide_raw(
         &self,
         claims: &Map<String, Json>,
         labels: &LabelTable,

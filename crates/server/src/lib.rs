@@ -37,7 +37,7 @@ pub use problem::Problem;
 
 use app::TokenApp;
 use attempts::FailedAttempts;
-use routes::admin::{agents, audit, labels, policy};
+use routes::admin::{agents, audit, labels, policy, questions};
 use routes::{authsec, documents, me, oauth, operations, pages, rag, vault};
 
 /// The largest body of a question or an administrator's request, in bytes.
@@ -131,6 +131,8 @@ fn small_bodies() -> OpenApiRouter<App> {
         .routes(routes!(policy::policy))
         .routes(routes!(labels::labels))
         .routes(routes!(labels::view_as))
+        .routes(routes!(questions::diff))
+        .routes(routes!(questions::who))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))

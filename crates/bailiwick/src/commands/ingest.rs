@@ -28,7 +28,7 @@ const FILES_AT_ONCE: usize = 64;
 /// The scope with which documents are sent.
 const WRITE: &str = "write:documents";
 /// Who ingests when nobody needs a token, because the data directory is his.
-const OPERATOR: &str = "command line";
+pub(crate) const OPERATOR: &str = "command line";
 
 pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Result<()> {
     let schema = assemble::schema(config)?;

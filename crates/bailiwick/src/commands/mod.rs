@@ -9,14 +9,17 @@ mod demo;
 mod ingest;
 mod models;
 mod policy;
+mod questions;
 mod serve;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::cli::{Backup, Cli, Command, Restore};
 use crate::config::Config;
 
-pub(crate) async fn run(cli: Cli) -> Result<()> {
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { config: path, data_dir, json, command, .. } = cli;
     let config = || {
         let mut config = Config::load(&path)?;
@@ -24,6 +27,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Ok::<_, anyhow::Error>(config)
     };
     match command {
+        Command::Policy(command) => return policy::run(command, &config()?, json).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Ask(options) => {
             // The demo is asked without any configuration.
@@ -35,10 +39,10 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Agents(command) => agents::run(command, &config()?, json).await,
         Command::Keys(_) => agents::rotate_keys(&config()?, json).await,
         Command::Audit(command) => audit::run(command, &config()?, json).await,
-        Command::Policy(command) => policy::run(command, &config()?, json).await,
         Command::Models(command) => models::run(command, &config()?, json).await,
         Command::Backup(Backup { folder }) => backup::back_up(&folder, &config()?, json),
         Command::Restore(Restore { folder }) => backup::restore(&folder, &config()?, json),
         Command::Config(_) => config_check::run(&config()?, &path),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `bailiwick policy`.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bailiwick_policy::{CaseResult, Cases, RegoTest, Unavailable};
@@ -9,26 +10,30 @@ use serde_json::{Map, Value};
 
 use crate::assemble;
 use crate::cli::Policy;
+use crate::commands::questions;
 use crate::config::Config;
 use crate::{print, toml_file};
 
-pub(crate) async fn run(command: Policy, config: &Config, as_json: bool) -> Result<()> {
+pub(crate) async fn run(command: Policy, config: &Config, as_json: bool) -> Result<ExitCode> {
     let policy = assemble::policy(config)?;
     match command {
-        Policy::Test { file } => test(&policy, file.as_deref(), as_json).await,
-        Policy::Explain { claims, document } => {
-            let claims = object(&claims).context("--claims")?;
-            let document = object(&document).context("--document")?;
-            let label =
-                policy.schema().label(&document).context("the document would be refused")?;
-            let explanation = policy.explain(&claims, &label).await.map_err(told)?;
-            if as_json { print::json(&explanation) } else { print::line(explanation) }
+        Policy::Test { file } => test(&policy, file.as_deref(), as_json).await?,
+        Policy::Diff { policies, cases } => {
+            return Ok(questions::diff(&policy, &policies, &cases, config, as_json).await);
+        }
+        Policy::ViewAs { whose } => questions::view_as(&policy, &whose, config, as_json).await?,
+        Policy::Who { which, cases } => {
+            questions::who(&policy, &which, &cases, config, as_json).await?;
+        }
+        Policy::Explain { whose, which } => {
+            questions::explain(&policy, &whose, &which, config, as_json).await?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A command's caller reads the cause, because she is who runs the policy.
-fn told(error: Unavailable) -> anyhow::Error {
+pub(crate) fn told(error: Unavailable) -> anyhow::Error {
     anyhow!("{error}: {}", error.cause())
 }
 
@@ -91,7 +96,8 @@ async fn test(policy: &bailiwick_policy::Policy, file: Option<&Path>, as_json: b
     if as_json { Ok(()) } else { print::line(format!("{} cases hold", outcomes.len())) }
 }
 
-fn cases(file: &Path) -> Result<Cases> {
+/// A table of cases, in TOML or JSON.
+pub(crate) fn cases(file: &Path) -> Result<Cases> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     if file.extension().is_some_and(|kind| kind == "json") {
@@ -102,7 +108,7 @@ fn cases(file: &Path) -> Result<Cases> {
 }
 
 /// A JSON object, or `@` and the name of a file that holds one.
-fn object(text: &str) -> Result<Map<String, Value>> {
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>> {
     let text = match text.strip_prefix('@') {
         Some(file) => {
             std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?

@@ -82,6 +82,15 @@ impl Index for Witness {
         self.index.label_sizes(oversight).await
     }
 
+    async fn sample(
+        &self,
+        labels: &std::collections::BTreeSet<LabelId>,
+        limit: usize,
+        oversight: Oversight,
+    ) -> Result<Vec<DocumentId>, IndexError> {
+        self.index.sample(labels, limit, oversight).await
+    }
+
     async fn label_of(
         &self,
         id: &DocumentId,

@@ -16,6 +16,9 @@ use crate::input::Body;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
+/// How many documents a sample names.
+const SAMPLE: usize = 10;
+
 /// A label, and how much stands under it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LabelExtent {
@@ -85,18 +88,31 @@ pub(crate) struct Supposed {
     document_id: Option<String>,
 }
 
+/// A document, stored or not.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Described {
+    /// Its metadata.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Value>>)]
+    document: Option<Map<String, Value>>,
+    /// In its place the id of a stored document.
+    document_id: Option<String>,
+}
+
 /// What the claims would open.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct View {
     /// The labels that they would open, of those that a document has now.
     #[serde(flatten)]
     opened: Labels,
+    /// Some of the documents under them.
+    sample: Vec<String>,
     /// Why, or why not, the document.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
 }
 
-/// What would these claims see? Labels and counts only: nothing can be read this way.
+/// What would these claims see? Labels, counts and names of documents: no text can be read this way.
 #[utoipa::path(post, path = "/api/admin/view-as", tag = "administrators", request_body = Supposed,
     responses((status = 200, body = View), (status = 400, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(crate) async fn view_as(
@@ -105,24 +121,36 @@ pub(crate) async fn view_as(
     Admin(by, oversight): Admin,
     Body(supposed): Body<Supposed>,
 ) -> Result<Json<View>, Problem> {
-    let about = supposed.document_id.as_deref().map(|id| format!(" document={id:?}"));
-    record(&app, by, request, format!("view-as{}", about.unwrap_or_default())).await?;
-    let label = supposed.label(&app, oversight).await?;
-    let opened = app.policy.suppose(&supposed.claims, app.index.labels()).await;
+    let Supposed { claims, document, document_id } = supposed;
+    let described = Described { document, document_id };
+    record(&app, by, request, format!("view-as{}", described.in_words())).await?;
+    let label = described.label(&app, oversight).await?;
+    let opened = app.policy.suppose(&claims, app.index.labels()).await;
     let opened = opened.map_err(undecided)?;
+    let sample = app.index.sample(&opened, SAMPLE, oversight).await.map_err(ask::unavailable)?;
     let explanation = match &label {
-        Some(label) => Some(app.policy.explain(&supposed.claims, label).await.map_err(undecided)?),
+        Some(label) => Some(app.policy.explain(&claims, label).await.map_err(undecided)?),
         None => None,
     };
     Ok(Json(View {
         opened: Labels::count(&app, oversight, |label| opened.contains(&label)).await?,
+        sample: sample.iter().map(ToString::to_string).collect(),
         explanation,
     }))
 }
 
-impl Supposed {
+impl Described {
+    /// What the trail says of it.
+    pub(super) fn in_words(&self) -> String {
+        self.document_id.as_ref().map_or_else(String::new, |id| format!(" document={id:?}"))
+    }
+
     /// The label of the document that is named or described, if one is.
-    async fn label(&self, app: &App, oversight: Oversight) -> Result<Option<Label>, Problem> {
+    pub(super) async fn label(
+        &self,
+        app: &App,
+        oversight: Oversight,
+    ) -> Result<Option<Label>, Problem> {
         match (&self.document, &self.document_id) {
             (Some(_), Some(_)) => {
                 Err(Problem::bad_request("document_id: give it, or document, but not both"))

@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod labels;
 pub(crate) mod policy;
+pub(crate) mod questions;
 
 use bailiwick_authority::Administrator;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
