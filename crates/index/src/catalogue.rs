@@ -447,20 +447,23 @@ pub(crate) fn sample(
     let counted = documents_by_label(connection)?;
     let held = counted.into_iter().filter(|(label, _)| labels.contains(label));
     let held: Vec<LabelId> = held.map(|(label, _)| label).take(limit).collect();
-    let each = i64::try_from(limit.div_ceil(held.len().max(1))).unwrap_or(i64::MAX);
-    let mut statement = connection
-        .prepare_cached("SELECT id FROM documents WHERE label = ?1 ORDER BY row LIMIT ?2")?;
-    let mut sample = Vec::new();
+    let sql = "SELECT id FROM documents WHERE label = ?1 ORDER BY row LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
     for label in held {
-        let mut rows = statement.query(params![label.as_u32(), each])?;
+        let mut rows = statement.query(params![label.as_u32(), most])?;
+        let mut rank = 0_usize;
         while let Some(row) = rows.next()? {
             let id: String = row.get(0)?;
-            let id = DocumentId::new(&id);
-            sample.push(id.map_err(|error| IndexError::Damaged(error.to_string()))?);
+            let id = DocumentId::new(&id).map_err(IndexError::Damaged)?;
+            found.push((rank, id));
+            rank += 1;
         }
     }
-    sample.truncate(limit);
-    Ok(sample)
+    // The first of each label, then the second of each.
+    found.sort_by_key(|(rank, _)| *rank);
+    Ok(found.into_iter().map(|(_, id)| id).take(limit).collect())
 }
 
 pub(crate) fn content_hash(

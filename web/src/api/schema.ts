@@ -228,6 +228,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/policy/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who would gain and lose what with another policy? */
+        post: operations["diff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/policy/who": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which of the claims that people came with open a document? People are not named. */
+        post: operations["who"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/view-as": {
         parameters: {
             query?: never;
@@ -237,7 +271,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What would these claims see? Labels and counts only: nothing can be read this way. */
+        /** What would these claims see? Labels, counts and names of documents: no text can be read this way. */
         post: operations["view_as"];
         delete?: never;
         options?: never;
@@ -605,6 +639,33 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description Claims that come up, with a name. */
+        Class: {
+            /** @description The claims of a token, at least those that a policy read. */
+            claims: {
+                [key: string]: components["schemas"]["Value"];
+            };
+            /** @description What it is called: a digest of the audit trail, or a case. */
+            name: string;
+        };
+        /** @description What changes for one class of claims. */
+        ClassChange: {
+            /** @description Its claims. */
+            claims: {
+                [key: string]: components["schemas"]["Value"];
+            };
+            /** @description Its digest in the audit trail, or the name of a case. */
+            class: string;
+            /** @description What it gains. */
+            gained: components["schemas"]["Extent"];
+            /** @description What it loses. */
+            lost: components["schemas"]["Extent"];
+            /**
+             * @description What the policy reads afterwards and nobody has read of these people's tokens yet: with it
+             *     they may gain what is missing here, or not lose what is lost here.
+             */
+            unsaid?: string[];
+        };
         /** @description What an administrator lets an agent do. */
         Delegation: {
             /** @description For whom its tokens are. */
@@ -649,6 +710,28 @@ export interface components {
              * @description How long its tokens last, in seconds.
              */
             ttl_seconds: number;
+        };
+        /** @description A document, stored or not. */
+        Described: {
+            /** @description Its metadata. */
+            document?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description In its place the id of a stored document. */
+            document_id?: string | null;
+        };
+        /** @description What changes, for people: with the labels' attributes and the numbers of documents. */
+        Difference: {
+            /** @description The policy afterwards, by its revision. */
+            after: string;
+            /** @description The policy before, by its revision. */
+            before: string;
+            /** @description Those for which something changes. */
+            changed: components["schemas"]["ClassChange"][];
+            /** @description How many classes of claims were compared. */
+            classes: number;
+            /** @description How many labels were compared. */
+            labels: number;
         };
         /**
          * @description One event. Fields that do not apply stay `None` or empty and are not written.
@@ -713,15 +796,17 @@ export interface components {
             /** @description One step a rule, in the order of the configuration, then one for an engine besides them. */
             steps: components["schemas"]["Step"][];
         };
-        /** @description How much of the index somebody may read. */
+        /** @description Labels, and how many documents there are under them. */
         Extent: {
             /**
              * Format: int64
-             * @description Chunks.
+             * @description How many documents under all of them.
              */
-            chunks: number;
-            /** @description Labels that hold at least one chunk. */
+            documents: number;
+            /** @description How many labels. */
             labels: number;
+            /** @description The first hundred labels, those with most documents first. */
+            listed: components["schemas"]["LabelDocuments"][];
         };
         /** @description A group of rules and groups. */
         GroupConfig: {
@@ -752,6 +837,18 @@ export interface components {
          * @enum {string}
          */
         Kind: "token_issued" | "token_refused" | "token_revoked" | "agent_created" | "agent_revoked" | "delegated" | "delegation_revoked" | "key_rotated" | "vault_read" | "vault_refused" | "ingested" | "retrieved" | "claims_seen" | "pruned" | "admin";
+        /** @description A label, and how many documents there are under it. */
+        LabelDocuments: {
+            /** @description The attribute values; null for quarantine. */
+            attributes?: {
+                [key: string]: components["schemas"]["Value"];
+            } | null;
+            /**
+             * Format: int64
+             * @description How many documents.
+             */
+            documents: number;
+        };
         /** @description A label, and how much stands under it. */
         LabelExtent: {
             /** @description The attribute values; null for quarantine. */
@@ -924,6 +1021,18 @@ export interface components {
             title: string;
             /** @description A stable name of the kind of problem. */
             type: string;
+        };
+        /** @description A policy that might take the place of today's. */
+        Proposed: {
+            /** @description More claims to compare for, besides those that people came with. */
+            claims?: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * @description As in the configuration; its engine is `rules`, because others read files and addresses of
+             *     this machine.
+             */
+            policy: components["schemas"]["PolicyConfig"];
         };
         /** @description A question. */
         Question: {
@@ -1105,9 +1214,23 @@ export interface components {
             /** @description The whole text. */
             text: string;
         };
+        Value: unknown;
         /** @description What the claims would open. */
         View: components["schemas"]["Labels"] & {
             explanation?: components["schemas"]["Explanation"] | null;
+            /** @description Some of the documents under them. */
+            sample: string[];
+        };
+        /** @description Known claims that open a document. */
+        Who: {
+            /** @description Those that open it, by their digest in the audit trail. */
+            classes: components["schemas"]["Class"][];
+            /** @description How many classes of claims are known. */
+            known: number;
+            /** @description The document's attribute values; null for quarantine. */
+            label?: {
+                [key: string]: unknown;
+            } | null;
         };
         /** @description Why somebody may read a document. */
         Why: {
@@ -1596,6 +1719,92 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diff: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proposed"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    who: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Described"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Who"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,7 +2,6 @@
 //!
 //! Invariant: where there is an audit trail, a question is on it before it is answered.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -207,15 +206,13 @@ impl Asked {
     fn classes(&self, tables: &[PathBuf]) -> Result<Vec<Class>> {
         let known = self.0.as_ref().map(Audit::known_claims).transpose()?.unwrap_or_default();
         let known = known.into_iter();
-        let mut classes: BTreeMap<String, Class> = known
+        let mut classes: Vec<Class> = known
             .map(|known| Class::from_read(known.digest, &known.claims.said, &known.claims.missing))
-            .map(|class| (class.name.clone(), class))
             .collect();
         for table in tables {
-            let of_cases = cases(table)?.classes().into_iter();
-            classes.extend(of_cases.map(|class| (class.name.clone(), class)));
+            classes.extend(cases(table)?.classes());
         }
-        Ok(classes.into_values().collect())
+        Ok(classes)
     }
 
     fn claims(&self, whose: &Whose) -> Result<Map<String, Value>> {
