@@ -174,9 +174,7 @@ fn diff(bencher: Bencher<'_, '_>, wanted: usize) {
         rules.rule.pop();
         Policy::new(&rules, schema()).unwrap()
     };
-    bencher
-        .with_inputs(|| (policy("rules"), stricter()))
-        .bench_local_refs(|(before, after)| {
-            runtime.block_on(before.diff(after, black_box(&classes), &table)).unwrap()
-        });
+    bencher.with_inputs(|| (policy("rules"), stricter())).bench_local_refs(|(before, after)| {
+        runtime.block_on(before.diff(after, black_box(&classes), &table)).unwrap()
+    });
 }

@@ -182,11 +182,11 @@ fn a_difference_counts_documents_and_says_which_claims_nobody_has_read_yet() {
     let up_to = json!({"attribute": "clearance", "op": "lte", "claim": "clearance"});
     let (before, after) = (policy(std::slice::from_ref(&own), false), policy(&[own, up_to], false));
     let said = json!({ "department": "sales" });
-    let known = Class::from_read("a digest".into(), said.as_object().unwrap(), &[]);
+    let known = [Class::from_read("a digest".into(), said.as_object().unwrap(), &[])];
     let labels = labels();
     let documents: BTreeMap<LabelId, u64> =
         (0..27).map(|n| (LabelId::from_u32(n), u64::from(n))).collect();
-    let difference = Difference::between(&before, &after, &[known], &labels, &documents);
+    let difference = Difference::between(&before, &after, &known, &labels, &documents);
     let difference = now(difference).unwrap();
     let change = &difference.changed[0];
     assert_eq!((change.gained.labels, change.lost.labels), (0, 9));
