@@ -17,7 +17,7 @@ use crate::label::{Label, LabelId, LabelTable};
 use crate::policy::Policy;
 use crate::schema::Schema;
 
-/// How many labels of an [`Extent`] are named.
+/// How many labels of an [`Reach`] are named.
 const LISTED: usize = 100;
 
 /// Claims that come up, with a name.
@@ -127,14 +127,14 @@ pub struct ClassChange {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsaid: Vec<String>,
     /// What it gains.
-    pub gained: Extent,
+    pub gained: Reach,
     /// What it loses.
-    pub lost: Extent,
+    pub lost: Reach,
 }
 
 /// Labels, and how many documents there are under them.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct Extent {
+pub struct Reach {
     /// How many labels.
     pub labels: usize,
     /// How many documents under all of them.
@@ -153,7 +153,7 @@ pub struct LabelDocuments {
     pub documents: u64,
 }
 
-impl Extent {
+impl Reach {
     /// Counts under `labels`, which are numbers of `table`.
     pub fn of(
         labels: impl IntoIterator<Item = LabelId>,
@@ -187,7 +187,7 @@ impl Difference {
         table: &LabelTable,
         documents: &BTreeMap<LabelId, u64>,
     ) -> Result<Self, Unavailable> {
-        let extent = |labels| Extent::of(labels, table, documents, after.schema());
+        let extent = |labels| Reach::of(labels, table, documents, after.schema());
         let changes = before.diff(after, classes, table).await?;
         let changed = changes.into_iter().filter_map(|change| {
             let class = classes.get(change.class)?;
@@ -226,7 +226,7 @@ impl fmt::Display for Difference {
                 if extent.labels == 0 {
                     continue;
                 }
-                let Extent { labels, documents, listed } = extent;
+                let Reach { labels, documents, listed } = extent;
                 write!(f, "\n  {word} {documents} documents under {labels} labels")?;
                 for LabelDocuments { attributes, documents } in listed {
                     write!(f, "\n  {sign} {attributes}  {documents} documents")?;

@@ -25,7 +25,7 @@ pub use bailiwick::Bailiwick;
 pub use bounds::{Bounds, BoundsError, Ceiling};
 pub use cases::{Case, CaseResult, Cases, Expected};
 pub use claim::ClaimPath;
-pub use diff::{Change, Class, ClassChange, Difference, Extent, LabelDocuments};
+pub use diff::{Change, Class, ClassChange, Difference, LabelDocuments, Reach};
 pub use engine::Unavailable;
 pub use engine::rego::{RegoConfig, RegoTest};
 pub use engine::remote::RemoteConfig;

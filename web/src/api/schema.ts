@@ -657,9 +657,9 @@ export interface components {
             /** @description Its digest in the audit trail, or the name of a case. */
             class: string;
             /** @description What it gains. */
-            gained: components["schemas"]["Extent"];
+            gained: components["schemas"]["Reach"];
             /** @description What it loses. */
-            lost: components["schemas"]["Extent"];
+            lost: components["schemas"]["Reach"];
             /**
              * @description What the policy reads afterwards and nobody has read of these people's tokens yet: with it
              *     they may gain what is missing here, or not lose what is lost here.
@@ -796,17 +796,15 @@ export interface components {
             /** @description One step a rule, in the order of the configuration, then one for an engine besides them. */
             steps: components["schemas"]["Step"][];
         };
-        /** @description Labels, and how many documents there are under them. */
+        /** @description How much of the index somebody may read. */
         Extent: {
             /**
              * Format: int64
-             * @description How many documents under all of them.
+             * @description Chunks.
              */
-            documents: number;
-            /** @description How many labels. */
+            chunks: number;
+            /** @description Labels that hold at least one chunk. */
             labels: number;
-            /** @description The first hundred labels, those with most documents first. */
-            listed: components["schemas"]["LabelDocuments"][];
         };
         /** @description A group of rules and groups. */
         GroupConfig: {
@@ -1068,6 +1066,18 @@ export interface components {
             where?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /** @description Labels, and how many documents there are under them. */
+        Reach: {
+            /**
+             * Format: int64
+             * @description How many documents under all of them.
+             */
+            documents: number;
+            /** @description How many labels. */
+            labels: number;
+            /** @description The first hundred labels, those with most documents first. */
+            listed: components["schemas"]["LabelDocuments"][];
         };
         /** @description An event as it stands in the trail. */
         Recorded: components["schemas"]["Event"] & {

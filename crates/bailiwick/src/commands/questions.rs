@@ -10,7 +10,7 @@ use bailiwick_authority::Audit;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{DocumentId, Survey};
 use bailiwick_policy::{
-    AttributeConfig, Class, Difference, Extent, Label, LabelDocuments, Policy, PolicyConfig,
+    AttributeConfig, Class, Difference, Label, LabelDocuments, Policy, PolicyConfig, Reach,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -46,7 +46,7 @@ pub(crate) async fn view_as(
     // A label without documents shows nobody anything.
     opened.retain(|label| survey.documents().contains_key(label));
     let sample = survey.sample(&opened, SAMPLE)?;
-    let extent = Extent::of(opened, survey.labels(), survey.documents(), policy.schema());
+    let extent = Reach::of(opened, survey.labels(), survey.documents(), policy.schema());
     if as_json {
         return print::json(&json!({ "opened": extent, "sample": sample }));
     }
