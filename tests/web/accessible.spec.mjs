@@ -2,7 +2,7 @@
 
 import { ask, expect, test, violations } from './fixtures.mjs';
 
-const ADMIN = ['Agents', 'Audit', 'Labels', 'View as', 'Policy'];
+const ADMIN = ['Agents', 'Audit', 'Labels', 'Who', 'View as', 'Policy'];
 const SIZES = { phone: { width: 360, height: 740 }, desk: { width: 1440, height: 900 } };
 
 for (const colorScheme of ['light', 'dark']) {
@@ -39,6 +39,13 @@ for (const colorScheme of ['light', 'dark']) {
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         expect(wide, `${view} is wider than the screen`).toBeLessThanOrEqual(0);
       }
+      await page.getByRole('textbox', { name: 'The changed policy' }).fill('[policy]');
+      await page.getByRole('button', { name: 'Compare' }).click();
+      await expect(page.getByText(/^Something changes for/)).toBeVisible();
+      expect(await violations(page), 'a change of the policy').toEqual([]);
+      await page.goto(`${demo.url}/admin/who#document=engineering%2Fphoenix-charter.md`);
+      await expect(page.getByText(/of \d+ known sets? of claims can read this/)).toBeVisible();
+      expect(await violations(page), 'who can read a document').toEqual([]);
       await views.getByRole('link', { name: 'Agents' }).click();
       await page.getByRole('button', { name: 'New agent' }).click();
       expect(await violations(page), 'the dialog').toEqual([]);

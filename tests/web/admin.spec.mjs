@@ -98,6 +98,109 @@ test('the policy is shown, and tried on the bench', async ({ person }) => {
   await expect(bench).toContainText('May be read');
 });
 
+test('a change of the policy says who gains and loses what, and puts nothing in force', async ({ person }) => {
+  await ask(await person('bob'), 'What does the S3 sensor cost?');
+  const page = await administer(person, 'Policy');
+  const change = page.getByRole('region', { name: 'Try a change' });
+  const text = change.getByRole('textbox', { name: 'The changed policy' });
+  const compare = change.getByRole('button', { name: 'Compare' });
+  await compare.click();
+  await expect(change).toContainText('Nobody gains or loses anything');
+  await expect(change).toContainText('This is the policy that is in force.');
+
+  // Projects no longer matter: people gain the documents of all projects of their departments.
+  const [two] = (await text.inputValue()).split(/(?=\[\[policy\.rule\]\]\nattribute = "project_id")/);
+  await text.fill(two);
+  await compare.click();
+  const bob = change.getByRole('listitem').filter({ hasText: 'departmentsales' });
+  await expect(bob).toContainText(/Gains \d+ documents? under \d+ labels?/);
+  await expect(bob).toContainText('Loses nothing.');
+  await bob.getByText(/^. ?Gains/).click();
+  await expect(bob.getByRole('row').filter({ hasText: 'atlas' }).first()).toBeVisible();
+
+  // A claim that nobody has read yet, and somebody who has not asked.
+  await text.fill(`${two}\n[[policy.rule]]\nattribute = "project_id"\nop = "in"\nclaim = "teams"\n`);
+  await compare.click();
+  await expect(bob).toContainText('Not known yet: what their tokens say of teams.');
+  await change.getByText('Compare for one person more').click();
+  await change.getByRole('textbox', { name: 'user_clearance' }).fill('Secret');
+  await change.getByRole('textbox', { name: 'department' }).fill('legal');
+  await compare.click();
+  await expect(change.getByRole('listitem').filter({ hasText: 'departmentlegal' })).toContainText(/Loses \d+ documents/);
+
+  await page.reload();
+  await expect(page.getByRole('region', { name: 'Rules' })).toContainText('project_id in claim projects');
+});
+
+test.describe('a mistake in a policy', () => {
+  test.use({ tolerated: [/status of 400/] });
+
+  test('is told beside the field, with its line', async ({ person }) => {
+    const page = await administer(person, 'Policy');
+    const change = page.getByRole('region', { name: 'Try a change' });
+    const text = change.getByRole('textbox', { name: 'The changed policy' });
+    const selected = () => text.evaluate((field) => field.value.slice(field.selectionStart, field.selectionEnd));
+    const policy = await text.inputValue();
+    await text.fill(policy.replace('op = "lte"', 'op = "below"'));
+    await change.getByRole('button', { name: 'Compare' }).click();
+    await expect(change.getByRole('alert')).toContainText(/^Line \d+, column 1: op: `below` is not one of/);
+    await expect(text).toBeFocused();
+    await expect(text).toHaveAttribute('aria-invalid', 'true');
+    expect(await selected()).toBe('op = "below"');
+
+    await text.fill(policy.replace('op = "lte"', 'op = lte'));
+    await change.getByRole('button', { name: 'Compare' }).click();
+    await expect(change.getByRole('alert')).toContainText(/^Line \d+, column \d+: /);
+    await text.fill('[identity]');
+    await expect(change.getByRole('alert')).toHaveCount(0);
+    await change.getByRole('button', { name: 'Compare' }).click();
+    await expect(change.getByRole('alert')).toContainText('There is no policy in this text.');
+    await change.getByRole('button', { name: 'Undo all' }).click();
+    await expect(text).toHaveValue(policy);
+  });
+});
+
+test('who can read a document, or a label, and why', async ({ person }) => {
+  await ask(await person('alice'), 'What is project Phoenix?');
+  const page = await administer(person, 'Who');
+  await page.getByRole('textbox', { name: "A document's id" }).fill('engineering/phoenix-charter.md');
+  await page.getByRole('button', { name: 'Ask' }).click();
+  await expect(page.getByText(/1 of \d+ known sets? of claims can read this/)).toBeVisible();
+  const readers = page.getByRole('list', { name: 'Who can read this' }).getByRole('listitem');
+  const alice = readers.filter({ hasText: 'TopSecret' }).first();
+  await expect(alice).toContainText('engineering');
+  await alice.getByText('Why?').click();
+  await expect(alice).toContainText('May be read');
+  await expect(alice).toContainText('clearance_level lte claim user_clearance holds');
+
+  await alice.getByRole('link', { name: 'View as' }).click();
+  await expect(page.getByRole('textbox', { name: 'user_clearance' })).toHaveValue('TopSecret');
+  await expect(page.getByRole('region', { name: 'The document' })).toContainText('May be read');
+  await page.getByRole('textbox', { name: 'user_clearance' }).fill('Public');
+  await page.getByRole('button', { name: 'View', exact: true }).click();
+  await expect(page.getByRole('region', { name: 'The document' })).toContainText('May not be read');
+  await expect(page.getByRole('button', { name: 'View', exact: true })).toBeFocused();
+  await page.goBack();
+  await expect(page.getByRole('textbox', { name: 'user_clearance' })).toHaveValue('TopSecret');
+  await page.getByRole('link', { name: 'Who can read this?' }).click();
+  await expect(page.getByRole('heading', { name: 'engineering/phoenix-charter.md' })).toBeVisible();
+
+  await page.getByRole('navigation', { name: 'Administration' }).getByRole('link', { name: 'Labels' }).click();
+  await page.getByRole('link', { name: /^Who can read clearance_level TopSecret, department legal, project_id harbor/ }).click();
+  await expect(page.getByText(/None of \d+ known sets? of claims can read this/)).toBeVisible();
+});
+
+test.describe('a document that is not there', () => {
+  test.use({ tolerated: [/status of 404/] });
+
+  test('is named', async ({ person }) => {
+    const page = await administer(person, 'Who');
+    await page.getByRole('textbox', { name: "A document's id" }).fill('nothing.md');
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('alert')).toContainText('No document is called “nothing.md”.');
+  });
+});
+
 test.describe('people without the claim', () => {
   test.use({ tolerated: [/status of 403/] });
 

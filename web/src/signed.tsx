@@ -42,7 +42,7 @@ export default function Signed() {
         <Banners />
         <div class="content">
           {administers ? (
-            <main class="column" id="main">
+            <main class="column" id="main" tabIndex={-1}>
               <Lazy load={loadAdministration} />
             </main>
           ) : (

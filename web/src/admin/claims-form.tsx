@@ -1,8 +1,8 @@
-// The fields in which an administrator writes a person's claims.
+// Claims: the fields in which an administrator writes them, and the list in which she reads them.
 
 import type { JSX } from 'preact';
 
-import type { Written } from './claims';
+import { listed, type Claims, type Written } from './claims';
 import { Field } from './parts';
 
 /** One field for each claim that the policy reads. */
@@ -29,5 +29,21 @@ export function ClaimFields(given: {
       ))}
       <p class="hint">Several values with commas between them. An empty field means that the token lacks the claim.</p>
     </fieldset>
+  );
+}
+
+/** What a token says, one claim after the other. */
+export function Said({ claims }: { readonly claims: Claims }): JSX.Element {
+  const all = listed(claims);
+  if (all.length === 0) return <p class="said quiet">Tokens that say nothing the policy reads</p>;
+  return (
+    <dl class="said">
+      {all.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value === '' ? '–' : value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

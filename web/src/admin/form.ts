@@ -35,6 +35,13 @@ export function useSending(send: (fields: FormData) => Promise<void>): Sending {
   return { busy, problem, submit };
 }
 
+/** State that is made anew whenever its source changes, as when somebody goes back. The fields stay, and with them the focus. */
+export function useAnew<Source, State>(source: Source, make: (source: Source) => State): [State, (state: State) => void] {
+  const [held, hold] = useState(() => ({ source, state: make(source) }));
+  const state = held.source === source ? held.state : make(source);
+  return [state, (next) => hold({ source, state: next })];
+}
+
 /** A field's text without blanks around it. */
 export function text(fields: FormData, name: string): string {
   const value = fields.get(name);

@@ -10,20 +10,35 @@ import { Audit } from './audit';
 import { Labels } from './labels';
 import { PolicyView } from './policy';
 import { ViewAs } from './view-as';
+import { WhoView } from './who';
 
-const VIEWS = [
-  { at: '/admin/agents', name: 'Agents', about: 'Workloads that bring documents, and what they may do.', View: Agents },
+interface View {
+  readonly at: string;
+  readonly name: string;
+  /** Its heading, where that says more than its name. */
+  readonly title?: string;
+  readonly about: string;
+  readonly View: () => JSX.Element;
+}
+
+const AGENTS: View = { at: '/admin/agents', name: 'Agents', about: 'Workloads that bring documents, and what they may do.', View: Agents };
+const VIEWS: readonly View[] = [
+  AGENTS,
   { at: '/admin/audit', name: 'Audit', about: 'Who did what, and which documents went to whom.', View: Audit },
   { at: '/admin/labels', name: 'Labels', about: 'Which combinations of attributes documents have, and how many there are of each.', View: Labels },
+  { at: '/admin/who', name: 'Who', title: 'Who can read this?', about: 'Whose claims open a document, or all documents with a label.', View: WhoView },
   { at: '/admin/view-as', name: 'View as', about: 'What a person with given claims could read, and why, or why not, a document.', View: ViewAs },
-  { at: '/admin/policy', name: 'Policy', about: 'The rules in force, and a bench to try them on.', View: PolicyView },
-] as const;
+  { at: '/admin/policy', name: 'Policy', about: 'The rules in force, a bench to try them on, and what a change would do.', View: PolicyView },
+];
 
 /** The frame of all of them: where one is, where else one can go, and the view itself. */
 export default function Admin(): JSX.Element {
-  const here = VIEWS.find((view) => view.at === path.value) ?? VIEWS[0];
+  const here = VIEWS.find((view) => view.at === path.value) ?? AGENTS;
   const tabs = useRef<HTMLElement>(null);
   useEffect(() => tabs.current?.querySelector('[aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' }), [here]);
+  useEffect(() => {
+    document.title = `${here.name} · Bailiwick`;
+  }, [here]);
   return (
     <div class="administration">
       <div class="page">
@@ -37,7 +52,7 @@ export default function Admin(): JSX.Element {
           </ul>
         </nav>
         <header class="admin-head">
-          <h1>{here.name}</h1>
+          <h1>{here.title ?? here.name}</h1>
           <p>{here.about}</p>
         </header>
         <here.View key={here.at} />

@@ -18,9 +18,9 @@ export function asProblem(error: unknown): Problem {
   return error instanceof Problem ? error : problem('failed');
 }
 
-/** Calls when the view opens, and keeps the last good answer while it calls again. */
+/** Calls when the view opens, and keeps the last good answer while it calls again. An answer to something else does not stay beside a problem. */
 export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
-  const [value, setValue] = useState<T | null>(null);
+  const [last, setLast] = useState<{ readonly load: unknown; readonly value: T } | null>(null);
   const [trouble, setTrouble] = useState<Problem | null>(null);
   const [waiting, setWaiting] = useState(true);
   const [round, setRound] = useState(0);
@@ -28,9 +28,9 @@ export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>): Loaded<
     const leaving = new AbortController();
     setWaiting(true);
     load(leaving.signal).then(
-      (loaded) => {
+      (value) => {
         if (leaving.signal.aborted) return;
-        setValue(loaded);
+        setLast({ load, value });
         setTrouble(null);
         setWaiting(false);
       },
@@ -43,5 +43,6 @@ export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>): Loaded<
     return () => leaving.abort();
   }, [load, round]);
   const again = useCallback(() => setRound((before) => before + 1), []);
+  const value = last && (!trouble || last.load === load) ? last.value : null;
   return { value, problem: trouble, waiting, again };
 }

@@ -54,19 +54,23 @@ export function Table<Row>(given: {
   );
 }
 
-/** A field with its name above it and a hint below it. */
+/** A field with its name above it, and below it a hint and what is wrong with what is written there. */
 export function Field(given: {
   readonly name: string;
   readonly hint?: string | undefined;
-  readonly children: (id: string, hint: string | undefined) => JSX.Element;
+  readonly problem?: string | null;
+  /** Gets the field's id, and the ids of what describes it. */
+  readonly children: (id: string, about: string | undefined) => JSX.Element;
 }): JSX.Element {
+  const { name, hint, problem = null } = given;
   const id = useId();
-  const hintId = given.hint === undefined ? undefined : `${id}-hint`;
+  const about = [problem !== null && `${id}-problem`, hint !== undefined && `${id}-hint`].filter(Boolean).join(' ');
   return (
     <div class="field">
-      <label for={id}>{given.name}</label>
-      {given.children(id, hintId)}
-      {given.hint !== undefined && <p class="hint" id={hintId}>{given.hint}</p>}
+      <label for={id}>{name}</label>
+      {given.children(id, about === '' ? undefined : about)}
+      {problem !== null && <p class="bad" id={`${id}-problem`} role="alert">{problem}</p>}
+      {hint !== undefined && <p class="hint" id={`${id}-hint`}>{hint}</p>}
     </div>
   );
 }

@@ -1,12 +1,14 @@
-// The policy in force, and a bench to try it on.
+// The policy in force, a bench to try it on, and what another in its place would do.
 
 import type { JSX } from 'preact';
 
 import { call } from '../api/client';
 import type { components } from '../api/schema';
 import { Bench } from './bench';
+import { Change } from './change';
 import { useLoaded } from './loaded';
 import { Await, Table, type Column } from './parts';
+import { written } from './policy-text';
 
 /** The policy and what it is about. */
 export type InForce = components['schemas']['InForce'];
@@ -17,7 +19,7 @@ type Attribute = InForce['attributes'][number];
 
 const load = (signal: AbortSignal) => call('get', '/api/admin/policy', { signal });
 
-/** Rules, attributes, bench. */
+/** Rules, attributes, bench, change. */
 export function PolicyView(): JSX.Element {
   return (
     <Await from={useLoaded(load)}>
@@ -28,17 +30,41 @@ export function PolicyView(): JSX.Element {
               <h2>Rules</h2>
               <p class="quiet small">revision <code>{policy.revision}</code></p>
             </div>
-            <p class="quiet">A document may be read when all of these hold.</p>
-            <Members group={policy.policy} />
+            <Decides policy={policy} />
           </section>
           <section class="panel" aria-label="Attributes">
             <h2>Attributes</h2>
             <Table caption="Attributes" columns={COLUMNS} rows={policy.attributes} rowKey={(attribute) => attribute.name} />
           </section>
           <Bench policy={policy} />
+          <Change policy={policy} />
         </>
       )}
     </Await>
+  );
+}
+
+const ENGINES: Readonly<Record<string, string>> = { rego: 'Rego', opa: 'a server of OPA', authzen: 'a server of AuthZEN' };
+
+/** Who decides: the rules, an engine, or both. */
+function Decides({ policy: { policy, refused } }: { readonly policy: InForce }): JSX.Element {
+  const { engine, rule, any, all } = policy;
+  const rules = [rule, any, all].some((some) => some && some.length > 0);
+  return (
+    <>
+      {refused && (
+        <div class="notice failed" role="alert">
+          <p>The policy's files cannot be used as they are now, so those before them decide: {refused}</p>
+        </div>
+      )}
+      {engine === 'rules' || engine === undefined ? (
+        <p class="quiet">A document may be read when all of these hold.</p>
+      ) : (
+        <p class="quiet">A document may be read when {ENGINES[engine] ?? engine} allows it{rules && ', and all of these hold'}.</p>
+      )}
+      {(rules || engine === 'rules') && <Members group={policy} />}
+      {engine !== 'rules' && <pre class="code" tabIndex={0} aria-label="As it is configured">{written(policy)}</pre>}
+    </>
   );
 }
 

@@ -47,6 +47,11 @@ export function values(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
+/** Attributes and their values: "department sales, clearance_level Internal". */
+export function inWords(attributes: Readonly<Record<string, unknown>>): string {
+  return Object.entries(attributes).map(([name, value]) => `${name} ${values(value)}`).join(', ');
+}
+
 const SIGNS: Readonly<Record<string, string>> = { lte: '≤', gte: '≥' };
 
 /** Bounds on labels: "department = hr, sales; clearance_level ≤ Restricted". */

@@ -35,7 +35,7 @@ export function Chat() {
 
   return (
     <>
-      <main class="column" id="main">
+      <main class="column" id="main" tabIndex={-1}>
         {current ? <Thread key={current.id} of={current} /> : <Beginning onAsk={asked} />}
         <Composer onAsk={asked} of={current ?? null} />
       </main>

@@ -286,7 +286,7 @@ function setEnded(ended: boolean): void {
 }
 
 function carry(draft: string): Carried {
-  return { returnTo: location.pathname === '/callback' ? '/' : location.pathname, draft };
+  return { returnTo: location.pathname === '/callback' ? '/' : location.pathname + location.hash, draft };
 }
 
 function isLoginRequired(error: unknown): boolean {
