@@ -21,10 +21,18 @@ class Verifier:
     a list of texts), and optionally `jwks_uri`, `algorithms`, `clock_skew_seconds`,
     `token_types`, `max_token_lifetime_seconds`, `unknown_kid_cooldown_seconds`,
     `max_stale_seconds` and `danger_allowed_hosts`.
-    Keys are fetched in the background, from where the issuer publishes them.
+    Keys are fetched in the background, from where the issuer publishes them, or given as `jwks`:
+    a dict, its JSON text, or the path of a file. Then nothing is fetched, and no other key counts.
     """
 
-    def __new__(cls, issuer: str, audience: str | Sequence[str], **options: Any) -> Verifier: ...
+    def __new__(
+        cls,
+        issuer: str,
+        audience: str | Sequence[str],
+        *,
+        jwks: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Verifier: ...
     def verify(self, token: str) -> Claims:
         """Verifies an access token.
 

@@ -143,7 +143,7 @@ def test_levels_are_ordered_by_rank_and_not_by_letters(index: Index) -> None:
         ({"key": "a", "operator": "nin", "value": []}, "not a list"),
         ({"key": "a", "operator": "any", "value": [1, "a"]}, "mixes types"),
         ({"key": "a", "operator": "<", "value": "10"}, "have an order"),
-        ({"key": "a", "operator": ">", "value": float("nan")}, "not JSON compliant"),
+        ({"key": "a", "operator": ">", "value": float("nan")}, "no JSON form"),
         ({"key": "clearance_level", "operator": ">", "value": "Cosmic"}, "not one of Public"),
         ({"operator": "==", "value": 1}, "names no `key`"),
         ({"filters": [], "condition": "and"}, "empty group"),

@@ -1,8 +1,11 @@
 """Tokens become claims, or a typed exception that tells nothing."""
 
+import json
 import logging
 import pickle
 import time
+from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -61,6 +64,50 @@ def test_an_expired_token_is_told_from_an_invalid_one(
 def test_without_keys_nobody_is_told_that_her_token_is_bad() -> None:
     with pytest.raises(Unavailable, match="no keys of the identity provider"):
         Verifier("http://127.0.0.1:1", "bailiwick").verify("token")
+
+
+def test_keys_are_given_as_a_dict_a_text_or_a_file(
+    provider: Provider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    unused = {"kty": "RSA", "kid": "two", "use": "enc"}
+    keys = {"keys": [*provider.document("/jwks")["keys"], unused]}
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(keys))
+    issuer = "https://idp.example.com"
+    for jwks in (keys, json.dumps(keys), file):
+        verifier = Verifier(issuer, "bailiwick", jwks=jwks, clock_skew_seconds=60)
+        assert "not every key is used; key 1: use is not sig" in caplog.text
+        assert verifier.verify(provider.token(iss=issuer, sub="bob")).subject == "bob"
+        with pytest.raises(TokenExpired):
+            verifier.verify(provider.token(iss=issuer, lifetime=-120))
+        for other in (provider.token(), provider.token(iss=issuer, aud="another")):
+            with pytest.raises(InvalidToken):
+                verifier.verify(other)
+
+
+@pytest.mark.parametrize(
+    ("jwks", "problem"),
+    [
+        ("jwks.json", r"not JSON; give a dict, its JSON text, or a pathlib\.Path"),
+        (Path("/nowhere/jwks.json"), "/nowhere/jwks.json cannot be read"),
+        ({"kty": "EC"}, "no list `keys`"),
+        ({"keys": []}, "no key that may verify tokens"),
+        ({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}, "key 0: it is a symmetric key"),
+        ({"keys": [{"kty": "EC", "d": "AA"}]}, "key 0: it is a private key"),
+        ({"keys": [float("nan")]}, "nan has no JSON form"),
+        (["keys"], "give a dict"),
+        (7, "give a dict"),
+    ],
+)
+def test_keys_that_cannot_verify_are_refused(jwks: Any, problem: str) -> None:
+    with pytest.raises(BailiwickError, match=problem):
+        Verifier("https://idp.example.com", "bailiwick", jwks=jwks)
+
+
+def test_with_keys_nothing_is_fetched(provider: Provider) -> None:
+    keys = provider.document("/jwks")
+    with pytest.raises(BailiwickError, match=r"identity\.jwks_uri: .*leave it out"):
+        Verifier(provider.issuer, "bailiwick", jwks=keys, jwks_uri="https://idp.example.com/keys")
 
 
 def test_a_verifier_that_cannot_be_configured_says_why() -> None:

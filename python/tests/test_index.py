@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from acme import POLICY, People, label
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bailiwick import (
     BailiwickError,
@@ -103,6 +105,55 @@ def test_what_is_wrong_is_refused_with_all_of_its_batch(
     with pytest.raises(RefusedDocument, match="has this id"):
         index.add(["a", "a"], good[0], metadata=[label("sales")] * 2)
     assert index.documents(index.danger_everything()) == []
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.integers(-(10**9), 10**9).map(lambda hundredths: hundredths / 100)
+    | st.text(),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JSON)
+def test_metadata_comes_back_as_it_went_in(policy: Policy, people: People, value: Any) -> None:
+    index = Index.open(dims=4, attributes=policy.attributes)
+    index.add(["a"], AXES[:1], metadata=[label("sales", value=value)])
+    (found,) = index.documents(people("sales"))
+    assert repr(found.metadata["value"]) == repr(sorted_by_name(value))
+
+
+def sorted_by_name(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: sorted_by_name(value[name]) for name in sorted(value)}
+    return [sorted_by_name(item) for item in value] if isinstance(value, list) else value
+
+
+def test_metadata_is_what_json_can_say(index: Index, people: People) -> None:
+    written = label("sales", names={1: "a", 2.5: "b", False: "c", None: "d"}, pair=(1, 2))
+    index.add(["a"], AXES[:1], metadata=[written])
+    (found,) = index.documents(people("sales"))
+    assert found.metadata["names"] == {"1": "a", "2.5": "b", "false": "c", "null": "d"}
+    assert found.metadata["pair"] == [1, 2]
+    inside: dict[str, Any] = {}
+    inside["inside"] = inside
+    for value in ({"a set"}, b"bytes", float("inf"), "\ud800", inside, {("a", "b"): 1}):
+        with pytest.raises(RefusedDocument, match="nothing is stored: metadata"):
+            index.add(["b"], AXES[:1], metadata=[label("sales", value=value)])
+    assert index.size(people("sales")) == (1, 1)
+
+
+def test_lists_are_as_good_as_arrays(index: Index, people: People) -> None:
+    fill(index)
+    everything = people(["sales", "engineering"])
+    for rows in ([[1, 0.5, True, 0.25]], ((1, 0.5, 1, 0.25),), np.array([[1, 0.5, 1, 0.25]])):
+        ((ids, scores),) = index.search_batch(rows, everything)
+        assert index.search(rows[0], everything)[0] == ids == ["plans", "quota", "offsite"]
+        assert scores.tolist() == sorted(scores.tolist(), reverse=True)
 
 
 def test_a_question_that_cannot_be_compared(index: Index, people: People) -> None:

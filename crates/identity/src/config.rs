@@ -132,6 +132,18 @@ impl IdentityConfig {
         Ok((profile, source, groups))
     }
 
+    /// What a token must be, for who has the keys and fetches nothing.
+    pub(crate) fn parse_without_provider(self) -> Result<Profile, IdentityConfigError> {
+        if self.jwks_uri.is_some() {
+            return field("jwks_uri", "the keys are given, so none are fetched; leave it out");
+        }
+        if self.groups.is_some() {
+            return field("groups", "with keys that are given, nothing is looked up; leave it out");
+        }
+        let (profile, ..) = self.parse()?;
+        Ok(profile)
+    }
+
     fn check_names(&self) -> Result<(), IdentityConfigError> {
         if self.audience.is_empty() || self.audience.iter().any(String::is_empty) {
             return field("audience", "it is empty; name this server as tokens do in `aud`");

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 
 use crate::groups::Groups;
-use crate::jws::{Profile, Unverified};
+use crate::jws::{KeySet, Profile, Unverified};
 use crate::provider::Provider;
 use crate::{Claims, IdentityConfig, IdentityConfigError, Rejection};
 
@@ -14,9 +14,19 @@ use crate::{Claims, IdentityConfig, IdentityConfigError, Rejection};
 #[derive(Debug)]
 pub struct Verifier {
     profile: Profile,
-    provider: Arc<Provider>,
-    groups: Option<Groups>,
-    refresher: JoinHandle<()>,
+    keys: Keys,
+}
+
+/// Where the keys come from.
+#[derive(Debug)]
+enum Keys {
+    /// From the provider, which may also know claims that tokens lack.
+    Fetched {
+        provider: Arc<Provider>,
+        groups: Option<Groups>,
+        refresher: JoinHandle<()>,
+    },
+    Given(KeySet),
 }
 
 impl Verifier {
@@ -33,7 +43,19 @@ impl Verifier {
             tokio::runtime::Handle::try_current().map_err(|_| IdentityConfigError::NoRuntime)?;
         let provider = Arc::new(Provider::new(source)?);
         let refresher = runtime.spawn(Arc::clone(&provider).keep_fresh());
-        Ok(Arc::new(Verifier { profile, provider, groups, refresher }))
+        Ok(Arc::new(Verifier { profile, keys: Keys::Fetched { provider, groups, refresher } }))
+    }
+
+    /// Verifies with these keys and no others, and fetches nothing.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, or names something to fetch: `jwks_uri` or `groups`.
+    pub fn with_keys(
+        config: IdentityConfig,
+        keys: KeySet,
+    ) -> Result<Arc<Verifier>, IdentityConfigError> {
+        let profile = config.parse_without_provider()?;
+        Ok(Arc::new(Verifier { profile, keys: Keys::Given(keys) }))
     }
 
     /// Verifies an access token.
@@ -46,11 +68,17 @@ impl Verifier {
     /// [`Rejection`], whose cause is for the log only.
     pub async fn verify(&self, token: &str) -> Result<Claims, Rejection> {
         let unverified = Unverified::read(token, &self.profile)?;
-        let known = self.provider.keys_for(unverified.key_id.as_deref()).await?;
-        let mut payload = unverified.verify(&self.profile, known.keys(), unix_now())?;
-        if let Some(groups) = &self.groups {
-            payload = groups.complete(&self.provider, token, payload).await?;
-        }
+        let payload = match &self.keys {
+            Keys::Given(keys) => unverified.verify(&self.profile, keys, unix_now())?,
+            Keys::Fetched { provider, groups, .. } => {
+                let known = provider.keys_for(unverified.key_id.as_deref()).await?;
+                let payload = unverified.verify(&self.profile, known.keys(), unix_now())?;
+                match groups {
+                    Some(groups) => groups.complete(provider, token, payload).await?,
+                    None => payload,
+                }
+            }
+        };
         Claims::from_verified(payload).ok_or(Rejection::invalid("a claim has the wrong type"))
     }
 
@@ -81,13 +109,18 @@ impl Verifier {
     /// # Errors
     /// Why not, for an operator.
     pub fn readiness(&self) -> Result<(), String> {
-        self.provider.readiness()
+        match &self.keys {
+            Keys::Fetched { provider, .. } => provider.readiness(),
+            Keys::Given(_) => Ok(()),
+        }
     }
 }
 
 impl Drop for Verifier {
     fn drop(&mut self) {
-        self.refresher.abort();
+        if let Keys::Fetched { refresher, .. } = &self.keys {
+            refresher.abort();
+        }
     }
 }
 

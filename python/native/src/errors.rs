@@ -24,13 +24,15 @@ pub(crate) fn of_token(py: Python<'_>, rejection: Rejection) -> PyErr {
     }
 }
 
-/// Why the index cannot do what it was asked to.
-pub(crate) fn of_index(py: Python<'_>, error: IndexError) -> PyErr {
+/// Why the index cannot do what it was asked to; whoever opened it in her own process reads the
+/// cause too.
+#[expect(clippy::needless_pass_by_value, reason = "this is what map_err calls")]
+pub(crate) fn of_index(error: IndexError) -> PyErr {
     use IndexError::{Dimensions, ForeignBailiwick, NotFinite, OtherSpace};
-    let text = error.to_string();
-    if let Some(cause) = std::error::Error::source(&error) {
-        log(py, &format!("{text}: {cause}"));
-    }
+    let text = match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
     match error {
         Dimensions { .. } | NotFinite | OtherSpace { .. } => InvalidQuery::new_err(text),
         ForeignBailiwick => BailiwickError::new_err(text),
@@ -38,7 +40,8 @@ pub(crate) fn of_index(py: Python<'_>, error: IndexError) -> PyErr {
     }
 }
 
-fn log(py: Python<'_>, text: &str) {
+/// Writes to the logger `bailiwick`.
+pub(crate) fn log(py: Python<'_>, text: &str) {
     let logged = py
         .import("logging")
         .and_then(|logging| logging.call_method1("getLogger", ("bailiwick",)))

@@ -71,7 +71,7 @@ impl Index {
         })?;
         let temporary = if path.is_none() {
             let made = TempDir::with_prefix("bailiwick-").map_err(IndexError::from);
-            Some(made.map_err(|error| errors::of_index(py, error))?)
+            Some(made.map_err(errors::of_index)?)
         } else {
             None
         };
@@ -80,7 +80,7 @@ impl Index {
         let plain = index::Options::new(folder, Arc::clone(&schema), embedder.to_owned(), dims);
         let options = index::Options { metric, ..plain };
         let index = py.detach(|| EmbeddedIndex::open(options));
-        let index = index.map_err(|error| errors::of_index(py, error))?;
+        let index = index.map_err(errors::of_index)?;
         let open = Open { index, _folder: temporary.map(Arc::new) };
         Ok(Self { open: RwLock::new(Some(open)), schema, attributes, dims })
     }
@@ -167,7 +167,7 @@ impl Index {
         let within = bailiwick.get().of(&index, &self.schema)?;
         let query = query::query(query, k, options, index.space(), &self.schema)?;
         let ranked = py.detach(|| index.rank_blocking(&query, &within));
-        ranking(py, ranked.map_err(|error| errors::of_index(py, error))?)
+        ranking(py, ranked.map_err(errors::of_index)?)
     }
 
     #[pyo3(signature = (vectors, bailiwick, k=10, **options))]
@@ -184,7 +184,7 @@ impl Index {
         let queries = query::queries(vectors, k, options, &index.space(), &self.schema)?;
         let rank = |query: &Query| index.rank_blocking(query, &within);
         let ranked = py.detach(|| on_all_cores(&queries, rank));
-        let ranked = ranked.map_err(|error| errors::of_index(py, error))?;
+        let ranked = ranked.map_err(errors::of_index)?;
         ranked.into_iter().map(|ranked| ranking(py, ranked)).collect()
     }
 
@@ -201,7 +201,7 @@ impl Index {
         let within = bailiwick.get().of(&index, &self.schema)?;
         let query = query::query(query, k, options, index.space(), &self.schema)?;
         let found = py.detach(|| index.search_blocking(&query, &within));
-        let found = found.map_err(|error| errors::of_index(py, error))?;
+        let found = found.map_err(errors::of_index)?;
         Ok(found.hits.into_iter().map(Hit::from).collect())
     }
 
@@ -216,7 +216,7 @@ impl Index {
         let within = bailiwick.get().of(&index, &self.schema)?;
         let filter = filters.map(|filters| query::filter(filters, &self.schema)).transpose()?;
         let found = py.detach(|| index.documents_blocking(filter.as_ref(), &within));
-        let found = found.map_err(|error| errors::of_index(py, error))?;
+        let found = found.map_err(errors::of_index)?;
         Ok(found.into_iter().map(Hit::from).collect())
     }
 
@@ -226,7 +226,7 @@ impl Index {
         let within = bailiwick.get().of(&index, &self.schema)?;
         let runtime = runtime()?;
         let size = py.detach(|| runtime.block_on(index.size(&within)));
-        let size = size.map_err(|error| errors::of_index(py, error))?;
+        let size = size.map_err(errors::of_index)?;
         Ok((size.labels, size.chunks))
     }
 }
@@ -294,7 +294,7 @@ fn written<T: Send>(
 ) -> PyResult<T> {
     let runtime = runtime()?;
     let written = py.detach(|| runtime.block_on(write));
-    written.map_err(|error| errors::of_index(py, error))
+    written.map_err(errors::of_index)
 }
 
 fn ranking(py: Python<'_>, ranked: Vec<(ChunkId, f32)>) -> PyResult<Ranking<'_>> {

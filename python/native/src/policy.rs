@@ -29,9 +29,10 @@ struct Config {
 
 /// Makes what labels are made of.
 pub(crate) fn schema(attributes: Value) -> PyResult<Arc<Schema>> {
-    let problem = |problem: String| BailiwickError::new_err(format!("attribute: {problem}"));
-    let attributes: Vec<AttributeConfig> =
-        serde_json::from_value(attributes).map_err(|error| problem(error.to_string()))?;
+    let attributes: Vec<AttributeConfig> = serde_json::from_value(attributes).map_err(|error| {
+        let advice = r#"give dicts such as {"name": "department", "type": "keyword"}"#;
+        BailiwickError::new_err(format!("attribute: {error}; {advice}"))
+    })?;
     let schema = Schema::new(&attributes);
     schema.map(Arc::new).map_err(|error| BailiwickError::new_err(error.to_string()))
 }
@@ -143,7 +144,8 @@ impl Explanation {
 
     #[getter]
     fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::to_python(py, &self.0.steps)
+        let steps = serde_json::to_value(&self.0.steps);
+        convert::to_python(py, &steps.map_err(|error| BailiwickError::new_err(error.to_string()))?)
     }
 
     fn __str__(&self) -> String {

@@ -132,8 +132,8 @@ pub(crate) struct Hit {
 #[pymethods]
 impl Hit {
     #[getter]
-    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::to_python(py, &self.metadata)
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        convert::dict(py, &self.metadata)
     }
 
     fn __repr__(&self) -> String {

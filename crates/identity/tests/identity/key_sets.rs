@@ -1,12 +1,12 @@
 //! JWK sets: every key is judged alone, the document as a whole.
 
-use bailiwick_identity::Rejection;
 use bailiwick_identity::jws::{self, KeySet, KeySetError, Profile};
+use bailiwick_identity::{IdentityConfigError, Rejection, Verifier};
 use serde_json::{Value, json};
 
 use crate::accepted::changed;
 use crate::signer::{Signer, base64url};
-use crate::world::{AUDIENCE, claims, now};
+use crate::world::{AUDIENCE, claims, config, now};
 
 const ISSUER: &str = "https://idp.example";
 
@@ -224,4 +224,37 @@ fn only_one_public_key_comes_from_pem() {
         assert!(matches!(KeySet::from_pem(text.as_bytes()), Err(KeySetError::Pem(_))), "{text}");
     }
     assert!(KeySet::from_pem(&[0xff]).is_err());
+}
+
+#[tokio::test]
+async fn keys_that_are_given_verify_without_a_provider() {
+    let (signer, stranger) = (Signer::p256("k1"), Signer::p256("k2"));
+    let (keys, _) = KeySet::from_jwks(set(&[signer.jwk()]).as_bytes()).unwrap();
+    let verifier = Verifier::with_keys(config(ISSUER, json!({})), keys).unwrap();
+    verifier.readiness().unwrap();
+    let verified = verifier.verify(&signer.token(&claims(ISSUER))).await.unwrap();
+    assert_eq!(verified.subject(), "alice");
+    let expired =
+        changed(claims(ISSUER), json!({"iat": now() - 900, "nbf": 0, "exp": now() - 300}));
+    for (token, refusal) in [
+        (stranger.token(&claims(ISSUER)), "Invalid token"),
+        (signer.token(&claims("https://another.example")), "Invalid token"),
+        (signer.token(&expired), "Token has expired"),
+    ] {
+        assert_eq!(verifier.verify(&token).await.unwrap_err().to_string(), refusal);
+    }
+}
+
+#[test]
+fn whoever_gives_keys_names_nothing_to_fetch() {
+    for (name, change) in [
+        ("jwks_uri", json!({"jwks_uri": "https://idp.example/keys"})),
+        ("groups", json!({"groups": {"claims": ["groups"], "source": "userinfo"}})),
+        ("audience", json!({"audience": []})),
+    ] {
+        match Verifier::with_keys(config(ISSUER, change), KeySet::default()) {
+            Err(IdentityConfigError::Field { field, .. }) => assert_eq!(field, name),
+            other => panic!("{name} gave {other:?}"),
+        }
+    }
 }
