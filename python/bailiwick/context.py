@@ -1,10 +1,14 @@
 """Whom a piece of work is done for."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
-from bailiwick._native import Bailiwick
+if TYPE_CHECKING:
+    from bailiwick._native import Bailiwick
 
 _current: ContextVar[Bailiwick | None] = ContextVar("bailiwick", default=None)
 
