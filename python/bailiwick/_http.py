@@ -2,7 +2,7 @@
 
 A conversation is written once, as a generator that yields requests and is sent answers;
 `converse` and `aconverse` hold it, the one blocking and the other not.
-What goes to this machine in the clear goes there directly, and through no proxy (`mounts`).
+What is asked of this machine is asked directly; elsewhere the proxies of the environment hold.
 """
 
 from __future__ import annotations
@@ -14,29 +14,41 @@ import re
 import ssl
 import time
 import unicodedata
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import httpx
 
-from bailiwick.errors import BailiwickError, Denied, InvalidToken, TokenExpired, Unavailable
+from bailiwick.errors import BailiwickError, InvalidToken, TokenExpired, Unavailable
 
 log = logging.getLogger(__name__)
 
 BODY_BYTES = 64 * 1024 * 1024
 DETAIL_CHARACTERS = 300
 REDIRECTS = range(300, 400)
-FORBIDDEN = (400, 401, 403, 404)
+EXPIRED = "Token has expired"
 
 Said = TypeVar("Said")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Somebody who is asked."""
+
+    name: str
+    errors: Mapping[int, type[BailiwickError]]
+    """What a status means; every other is `Unavailable`."""
+    advice: Mapping[int, str]
+    """What to do about it."""
 
 
 @dataclass(frozen=True)
 class Question:
     """One request, and whom it is for."""
 
-    peer: str
+    peer: Peer
     request: httpx.Request
 
 
@@ -44,7 +56,7 @@ class Question:
 class Answer:
     """What came back, whole."""
 
-    peer: str
+    peer: Peer
     status: int
     headers: httpx.Headers
     body: bytes
@@ -55,10 +67,32 @@ Conversation: TypeAlias = Generator[Question, Answer, Said]
 
 @dataclass(frozen=True)
 class Line:
-    """How long to wait, in seconds, and whose certificates to believe."""
+    """How a peer is reached."""
 
     timeout: float
+    """How long to wait for each step, in seconds."""
     certificates: ssl.SSLContext
+    """Whose certificates to believe."""
+    direct: bool
+    """Whether no proxy of the environment is asked."""
+
+    @classmethod
+    def to(cls, address: str, timeout: float, ca_file: str | None = None) -> Line:
+        """The line to a `base_address`; `ca_file` is in the place of the system's certificates."""
+        if not timeout > 0:
+            raise BailiwickError(f"a timeout of {timeout} s is over at once; give more than 0")
+        return cls(timeout, _certificates(ca_file), _is_here(httpx.URL(address).host))
+
+
+@cache
+def _certificates(ca_file: str | None) -> ssl.SSLContext:
+    """Made once: reading the system's takes longer than many a request."""
+    try:
+        return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+    except OSError:
+        raise BailiwickError(
+            f"`{printable(ca_file)}` holds no certificates; give a PEM file"
+        ) from None
 
 
 def base_address(address: str) -> str:
@@ -98,10 +132,15 @@ def plain_path(endpoint: str) -> str:
     return path
 
 
+def is_header(token: str) -> bool:
+    """Whether this can stand in a header, and ends none."""
+    return re.fullmatch(r"[\x21-\x7e]+", token) is not None
+
+
 def converse(conversation: Conversation[Said], line: Line) -> Said:
     """Holds a conversation, blocking."""
     with httpx.Client(
-        timeout=line.timeout, verify=line.certificates, mounts={"http://": None}
+        timeout=line.timeout, verify=line.certificates, trust_env=not line.direct
     ) as http:
         try:
             question = next(conversation)
@@ -114,7 +153,7 @@ def converse(conversation: Conversation[Said], line: Line) -> Said:
 async def aconverse(conversation: Conversation[Said], line: Line) -> Said:
     """Holds a conversation without blocking the event loop."""
     async with httpx.AsyncClient(
-        timeout=line.timeout, verify=line.certificates, mounts={"http://": None}
+        timeout=line.timeout, verify=line.certificates, trust_env=not line.direct
     ) as http:
         try:
             question = next(conversation)
@@ -127,16 +166,16 @@ async def aconverse(conversation: Conversation[Said], line: Line) -> Said:
 class _Body:
     """Pieces of a body, as long as they are not too many and do not take too long."""
 
-    def __init__(self, peer: str, timeout: float):
+    def __init__(self, peer: Peer, timeout: float):
         self.peer, self.pieces, self.size = peer, list[bytes](), 0
         self.deadline = time.monotonic() + 4 * timeout
 
     def take(self, piece: bytes) -> None:
         self.size += len(piece)
         if self.size > BODY_BYTES:
-            raise Unavailable(f"{self.peer} sent more than {BODY_BYTES} bytes; ask for less")
+            raise Unavailable(f"{self.peer.name} sent more than {BODY_BYTES} bytes; ask for less")
         if time.monotonic() > self.deadline:
-            raise Unavailable(f"{self.peer} is too slow; try again, or raise `timeout`")
+            raise Unavailable(f"{self.peer.name} is too slow; try again, or raise `timeout`")
         self.pieces.append(piece)
 
     def answer(self, response: httpx.Response) -> Answer:
@@ -171,23 +210,22 @@ async def _aask(http: httpx.AsyncClient, question: Question, line: Line) -> Answ
     return body.answer(response)
 
 
-def _unreachable(peer: str, error: httpx.HTTPError) -> NoReturn:
-    log.info("%s cannot be reached: %s: %s", peer, type(error).__name__, error)
+def _unreachable(peer: Peer, error: httpx.HTTPError) -> NoReturn:
+    log.info("%s cannot be reached: %s: %s", peer.name, type(error).__name__, error)
     # The cause carries the request, and the request carries the token.
-    raise Unavailable(f"{peer} cannot be reached; check the address and that it runs") from None
+    raise Unavailable(
+        f"{peer.name} cannot be reached; check the address and that it runs"
+    ) from None
 
 
-def json_object(answer: Answer, advice: dict[int, str], secret: str = "") -> dict[str, Any]:
-    """The JSON object of a 200; every other answer is an error.
-
-    `advice` says for a status what to do about it, `secret` is what no error may repeat.
-    """
+def json_object(answer: Answer, secret: str = "") -> dict[str, Any]:
+    """The JSON object of a 200; every other answer is an error, which does not repeat `secret`."""
     if answer.status != 200:
-        _refused(answer, advice, secret)
+        _refused(answer, secret)
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Unavailable(
-            f"{answer.peer} did not answer in JSON; check that the address is its own, "
+            f"{answer.peer.name} did not answer in JSON; check that the address is its own, "
             "and not that of a page"
         )
     try:
@@ -200,26 +238,23 @@ def json_object(answer: Answer, advice: dict[int, str], secret: str = "") -> dic
     return value
 
 
-def unusable(peer: str, problem: str) -> Unavailable:
+def unusable(peer: Peer, problem: str) -> Unavailable:
     """An answer of 200 that is not what was agreed."""
-    return Unavailable(f"{peer} sent an answer that cannot be used: {problem}")
+    return Unavailable(f"{peer.name} sent an answer that cannot be used: {problem}")
 
 
-def _refused(answer: Answer, advice: dict[int, str], secret: str) -> NoReturn:
+def _refused(answer: Answer, secret: str) -> NoReturn:
     peer, status = answer.peer, answer.status
     if status in REDIRECTS:
         raise Unavailable(
-            f"{peer} redirects to {_host(answer) or 'another path'}, where no token is sent; "
+            f"{peer.name} redirects to {_host(answer) or 'another path'}, where no token is sent; "
             "give the address that answers by itself"
         )
-    detail = _detail(answer.body, secret)
-    text = f"{peer} answered {status}" + (f", {detail}" if detail else "")
-    text += f"; {advice.get(status, 'try again later, and look into its log')}"
-    if status == 410 or (status == 401 and detail == "Token has expired"):
-        raise TokenExpired(text)
-    if status == 401 and answer.peer == "the vault":
-        raise InvalidToken(text)
-    raise (Denied if status in FORBIDDEN else Unavailable)(text)
+    said = detail(answer, secret)
+    text = f"{peer.name} answered {status}" + (f", {said}" if said else "")
+    text += f"; {peer.advice.get(status, 'try again later, and look into its log')}"
+    error = peer.errors.get(status, Unavailable)
+    raise (TokenExpired if error is InvalidToken and said == EXPIRED else error)(text)
 
 
 def _host(answer: Answer) -> str:
@@ -229,10 +264,10 @@ def _host(answer: Answer) -> str:
         return ""
 
 
-def _detail(body: bytes, secret: str) -> str:
+def detail(answer: Answer, secret: str = "") -> str:
     """What an error says of itself, unless it repeats the secret that was sent."""
     try:
-        said = json.loads(body[: 16 * 1024])
+        said = json.loads(answer.body[: 16 * 1024])
         texts = [said.get(name) for name in ("detail", "error_description", "error", "title")]
     except (ValueError, RecursionError, AttributeError):
         return ""

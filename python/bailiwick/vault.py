@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import logging
 import re
-import ssl
 import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeAlias
 
 import httpx
@@ -27,45 +25,51 @@ from bailiwick._http import (
     Answer,
     Conversation,
     Line,
+    Peer,
     Question,
     aconverse,
     base_address,
     converse,
+    is_header,
     json_object,
     plain_path,
     printable,
     unusable,
 )
-from bailiwick.errors import BailiwickError
+from bailiwick.errors import BailiwickError, Denied, InvalidToken, TokenExpired
 
 __all__ = ["DelegationToken", "Reading", "Record", "Vault"]
 
 log = logging.getLogger(__name__)
 
-AUTHORITY = "the authority"
-VAULT = "the vault"
 ASSERTION_SECONDS = 60
 EARLY_SECONDS = 60
 ENDLESS_SECONDS = 10 * 365 * 86_400
 CURVES = {"secp256r1": "ES256", "secp384r1": "ES384"}
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-ADVICE = {
-    AUTHORITY: {
+AUTHORITY = Peer(
+    "the authority",
+    {400: Denied, 401: Denied, 403: Denied, 404: Denied, 410: TokenExpired},
+    {
         400: "check the client id, and ask for a scope that is delegated",
         401: "check the agent's key, and that it is not revoked",
         403: "ask an administrator to delegate what is needed",
         404: "check the client id, and that an administrator has delegated something to it",
         410: "ask an administrator to delegate anew",
     },
-    VAULT: {
+)
+VAULT = Peer(
+    "the vault",
+    {400: Denied, 401: InvalidToken, 403: Denied, 404: Denied, 410: TokenExpired},
+    {
         400: "check the endpoint and what is sent",
         401: "the next call gets a new token; if that is refused too, the agent may be revoked",
         403: "ask for the scope that the endpoint needs",
         404: "check the endpoint, and that the agent may read it",
         410: "check the endpoint, and that the delegation has not ended",
     },
-}
+)
 
 Record: TypeAlias = dict[str, Any]
 """One record of a collection, as its JSON says it."""
@@ -133,12 +137,10 @@ class Vault:
     ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", client_id):
             raise BailiwickError(f"`{printable(client_id)}` is no client id; give the agent's UUID")
-        if not timeout > 0:
-            raise BailiwickError(f"a timeout of {timeout} s is over at once; give more than 0")
         self.base_url = base_address(base_url)
         self.client_id = client_id
         self._key = None if private_key is None else _parsed(private_key)
-        self._line = Line(timeout, _certificates(ca_file))
+        self._line = Line.to(self.base_url, timeout, ca_file)
         self._ca_file = ca_file
         self._tokens: dict[str | None, DelegationToken] = {}
 
@@ -228,8 +230,12 @@ class Vault:
     def _request(
         self, endpoint: str, token: str, method: str = "GET", payload: Any = None
     ) -> Conversation[dict[str, Any]]:
+        if not is_header(token):
+            raise BailiwickError(
+                "the token cannot be sent; give it as `get_delegation_token` returned it"
+            )
         url = f"{self.base_url}/{plain_path(endpoint)}"
-        headers = {"Authorization": f"Bearer {_header_safe(token)}"}
+        headers = {"Authorization": f"Bearer {token}"}
         if method.upper() == "GET":
             headers["Content-Type"] = "application/json"
             request = httpx.Request("GET", url, headers=headers)
@@ -238,10 +244,10 @@ class Vault:
         answer = yield Question(VAULT, request)
         if answer.status == 401:
             self._forget(token)
-        envelope = json_object(answer, ADVICE[VAULT], token)
+        envelope = json_object(answer, token)
         if envelope.get("status") != "success" or "data" not in envelope:
             raise unusable(VAULT, "it lacks the status `success`, or the data")
-        log.info("%s gave %d bytes of %s", VAULT, len(answer.body), plain_path(endpoint))
+        log.info("%s gave %d bytes of %s", VAULT.name, len(answer.body), plain_path(endpoint))
         return envelope
 
     def _forget(self, secret: str) -> None:
@@ -250,7 +256,7 @@ class Vault:
 
 
 def _issued(answer: Answer) -> DelegationToken:
-    said = json_object(answer, ADVICE[AUTHORITY])
+    said = json_object(answer)
     secret = said.get("token") or said.get("access_token")
     # Anything else could end the header, or is no JWT (RFC 7515 section 7.1).
     if not isinstance(secret, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,16384}", secret):
@@ -308,22 +314,3 @@ def _assertion(client_id: str, audience: str, key: PrivateKey) -> str:
         "jti": str(uuid.uuid4()),
     }
     return jwt.encode(claims, key, algorithm=algorithm)
-
-
-@cache
-def _certificates(ca_file: str | None) -> ssl.SSLContext:
-    """Made once: reading the system's takes longer than many a request."""
-    try:
-        return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
-    except OSError:
-        raise BailiwickError(
-            f"`{printable(ca_file)}` holds no certificates; give a PEM file"
-        ) from None
-
-
-def _header_safe(token: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise BailiwickError(
-            "the token cannot be sent; give it as `get_delegation_token` returned it"
-        )
-    return token

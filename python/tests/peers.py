@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "peers"))
@@ -82,6 +83,15 @@ def peer() -> Iterator[Peer]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def behind(proxy: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the environment names this proxy for everything."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv(name.lower(), proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def issued(lifetime: int = 1800, **more: Any) -> Reply:

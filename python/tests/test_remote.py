@@ -6,7 +6,7 @@ import pytest
 from acme import People, label
 from llama_index.core.llms import MockLLM
 from llama_index.core.schema import MetadataMode
-from peers import House, Peer, Reply
+from peers import House, Peer, Reply, behind, peer
 
 from bailiwick import (
     BailiwickError,
@@ -74,10 +74,11 @@ def test_what_the_server_refuses_is_an_exception(server: House, people: People) 
     retriever = BailiwickRetriever(url=server.url)
     with pytest.raises(Denied, match="nobody asks"):
         retriever.retrieve(QUESTION)
-    with pytest.raises(TokenExpired, match=r"^Token has expired"):
+    with pytest.raises(TokenExpired, match=r"^Token has expired$"):
         retriever.for_token(people.token("sales", lifetime=-60)).retrieve(QUESTION)
-    with pytest.raises(InvalidToken, match=r"^Invalid token"):
-        retriever.for_token("not.a.token").retrieve(QUESTION)
+    for token in ("not.a.token", "no header\r\nX-Other: can hold this"):
+        with pytest.raises(InvalidToken, match=r"^Invalid token$"):
+            retriever.for_token(token).retrieve(QUESTION)
     too_many = BailiwickRetriever(url=server.url, similarity_top_k=5000)
     with pytest.raises(InvalidQuery, match="top_k"):
         too_many.for_token(people.token("sales")).retrieve(QUESTION)
@@ -89,6 +90,8 @@ def test_what_the_server_refuses_is_an_exception(server: House, people: People) 
         Reply(200, "<html>Welcome</html>"),
         Reply(200, [1]),
         Reply(200, {"answer": 42}),
+        Reply(200, {"source_nodes": [{"node": {}}]}),
+        Reply(404, {"detail": "Not Found"}),
         Reply(302, {}, {"Location": "http://127.0.0.1:1/elsewhere"}),
         Reply(502, "<html>Bad gateway</html>"),
     ],
@@ -102,3 +105,18 @@ def test_an_answer_that_is_none_is_an_exception(
         retriever.retrieve(QUESTION)
     assert isinstance(caught.value, Unavailable)
     assert authority.paths() == [PATH]
+
+
+async def test_no_proxy_hears_what_goes_to_this_machine(
+    server: House, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = BailiwickRetriever(url=server.url).for_token(people.token("sales"))
+    with peer() as proxy:
+        behind(proxy, monkeypatch)
+        assert len(mine.retrieve(QUESTION)) == len(await mine.aretrieve(QUESTION)) == 1
+        assert proxy.asked == []
+
+
+def test_a_token_is_not_sent_in_the_clear() -> None:
+    with pytest.raises(BailiwickError, match="in the clear; give an https:// address"):
+        BailiwickRetriever(url="http://bailiwick.example.com")

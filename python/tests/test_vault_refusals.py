@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from llama_index.core.schema import Document
-from peers import CLIENT_ID, TOKEN_PATH, Peer, Reply, issued, peer, vault_answer
+from peers import CLIENT_ID, TOKEN_PATH, Peer, Reply, behind, issued, peer, vault_answer
 
 from bailiwick.errors import BailiwickError, Denied, InvalidToken, TokenExpired, Unavailable
 from bailiwick.vault import Vault
@@ -200,10 +200,7 @@ def test_no_proxy_hears_what_goes_to_this_machine(
 ) -> None:
     authority.replies[VAULT_PATH] = vault_answer([{"id": "a"}])
     with peer() as proxy:
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-            monkeypatch.setenv(name, proxy.url)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
+        behind(proxy, monkeypatch)
         reader = SecureReader(base_url=authority.url, client_id=CLIENT_ID)
         for asynchronous in (False, True):
             assert len(load(reader, asynchronous)) == 1

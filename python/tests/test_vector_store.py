@@ -19,6 +19,7 @@ from llama_index.core.schema import (
     MetadataMode,
     Node,
     NodeRelationship,
+    ObjectType,
     RelatedNodeInfo,
     TextNode,
 )
@@ -37,6 +38,7 @@ from bailiwick import (
     Index,
     InvalidFilter,
     InvalidQuery,
+    Policy,
     RefusedDocument,
     acting_for,
 )
@@ -163,6 +165,56 @@ def test_every_kind_of_node_keeps_its_kind(index: Index, people: People) -> None
         assert type(back) is type(node)
         assert list(back.metadata.items()) == list(metadata.items())
         assert back.excluded_llm_metadata_keys[0] == "z"
+        same = {"excluded_llm_metadata_keys", "excluded_embed_metadata_keys", "embedding"}
+        assert back.model_dump(exclude=same) == node.model_dump(exclude=same)
+
+
+related = st.builds(
+    RelatedNodeInfo,
+    node_id=st.text(),
+    node_type=st.none() | st.sampled_from(ObjectType) | st.text(),
+    metadata=st.dictionaries(st.text(), st.integers(-9, 9) | st.text(), max_size=2),
+    hash=st.none() | st.text(),
+)
+texts = st.builds(
+    TextNode,
+    id_=st.uuids().map(str),
+    text=st.text(),
+    metadata=st.dictionaries(st.text(), st.integers(-9, 9) | st.text() | st.lists(st.text())),
+    relationships=st.dictionaries(
+        st.sampled_from(NodeRelationship).filter(lambda kind: kind != NodeRelationship.CHILD),
+        related,
+    )
+    | st.builds(lambda children: {NodeRelationship.CHILD: children}, st.lists(related)),
+    excluded_embed_metadata_keys=st.lists(st.text()),
+    excluded_llm_metadata_keys=st.lists(st.sampled_from(["department", "other"])),
+    start_char_idx=st.none() | st.integers(0, 2**40),
+    end_char_idx=st.none() | st.integers(0, 2**40),
+    mimetype=st.sampled_from(["text/plain", "text/html"]),
+    metadata_separator=st.sampled_from(["\n", "; "]),
+    text_template=st.sampled_from(["{metadata_str}\n\n{content}", "{content}"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(texts, max_size=5))
+def test_a_text_comes_back_whole(policy: Policy, people: People, sent: list[TextNode]) -> None:
+    store = BailiwickVectorStore(Index.open(dims=4, attributes=policy.attributes))
+    for node in sent:
+        node.embedding = [1.0, 0.0, 0.0, 0.0]
+        node.metadata |= label("sales")
+    store.add(sent)
+    result = store.query(ask(), bailiwick=people("sales"))
+    found = {node.node_id: node for node in result.nodes or []}
+    assert result.ids == list(found) == sorted(node.node_id for node in sent)
+    attributes = {"department", "clearance_level", "project_id"}
+    for node in sent:
+        back = found[node.node_id]
+        assert isinstance(back, TextNode)
+        for keys in (back.excluded_embed_metadata_keys, back.excluded_llm_metadata_keys):
+            assert attributes <= set(keys)
+        assert back.relationships == TextNode(**node.model_dump(mode="json")).relationships
+        assert list(back.metadata.items()) == list(node.metadata.items())
         same = {"excluded_llm_metadata_keys", "excluded_embed_metadata_keys", "embedding"}
         assert back.model_dump(exclude=same) == node.model_dump(exclude=same)
 

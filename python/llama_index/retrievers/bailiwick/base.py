@@ -53,6 +53,9 @@ class BailiwickRetriever(BaseRetriever):
         super().__init__(**kwargs)
         if (store is None) == (url is None):
             raise BailiwickError("give either a store of this process or the url of a server")
+        if store is not None and not isinstance(store, BailiwickVectorStore):
+            kind = type(store).__name__
+            raise BailiwickError(f"a {kind} is no store; give a BailiwickVectorStore, or `url=`")
         if mode not in _MODES:
             raise BailiwickError(f"mode `{mode}` is not one of {', '.join(_MODES)}")
         if (filters if store is None else where) is not None:

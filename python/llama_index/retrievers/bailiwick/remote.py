@@ -7,16 +7,41 @@ import httpx
 from llama_index.core.bridge.pydantic import SecretStr
 from llama_index.core.schema import NodeRelationship, NodeWithScore, RelatedNodeInfo, TextNode
 
-from bailiwick import Denied, InvalidQuery, InvalidToken, TokenExpired, Unavailable
+from bailiwick._http import (
+    EXPIRED,
+    Conversation,
+    Line,
+    Peer,
+    Question,
+    aconverse,
+    base_address,
+    converse,
+    detail,
+    is_header,
+    json_object,
+    unusable,
+)
+from bailiwick.errors import Denied, InvalidQuery, InvalidToken, TokenExpired
+
+INVALID = "Invalid token"
+SERVER = Peer(
+    "the server",
+    {400: InvalidQuery, 403: Denied, 413: InvalidQuery, 415: InvalidQuery, 422: InvalidQuery},
+    {
+        400: "ask otherwise",
+        403: "have the identity provider put what is missing into access tokens",
+        404: "check the url",
+        413: "ask for less",
+        422: "ask otherwise",
+    },
+)
 
 
 class Server:
     """`POST /api/rag/retrieve`, with a person's own token."""
 
     def __init__(self, url: str, timeout: float, where: dict[str, Any] | None) -> None:
-        self._url = url.rstrip("/") + "/api/rag/retrieve"
-        self._timeout = timeout
-        self._where = where
+        self._base, self._timeout, self._where = base_address(url), timeout, where
         self._token: SecretStr | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -28,52 +53,34 @@ class Server:
         return bound
 
     def retrieve(self, question: str, k: int, mode: str) -> list[NodeWithScore]:
-        request = self._request(question, k, mode)
-        try:
-            # A redirect is not followed: the token is for this server.
-            with httpx.Client(timeout=self._timeout, follow_redirects=False) as client:
-                return _read(client.post(**request))
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
+        return converse(self._retrieve(question, k, mode), self._line())
 
     async def aretrieve(self, question: str, k: int, mode: str) -> list[NodeWithScore]:
-        request = self._request(question, k, mode)
-        try:
-            async with httpx.AsyncClient(timeout=self._timeout, follow_redirects=False) as client:
-                return _read(await client.post(**request))
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
+        return await aconverse(self._retrieve(question, k, mode), self._line())
 
-    def _request(self, question: str, k: int, mode: str) -> dict[str, Any]:
+    def _line(self) -> Line:
+        return Line.to(self._base, self._timeout)
+
+    def _retrieve(self, question: str, k: int, mode: str) -> Conversation[list[NodeWithScore]]:
         if self._token is None:
             raise Denied("nobody asks; use for_token")
+        token = self._token.get_secret_value()
+        if not is_header(token):
+            raise InvalidToken(INVALID)
         asked: dict[str, Any] = {"query": question, "top_k": k, "mode": mode}
         if self._where is not None:
             asked["where"] = self._where
-        bearer = {"Authorization": f"Bearer {self._token.get_secret_value()}"}
-        return {"url": self._url, "json": asked, "headers": bearer}
-
-    def _unreachable(self, error: httpx.HTTPError) -> Unavailable:
-        return Unavailable(f"{self._url} does not answer ({type(error).__name__}); try again")
-
-
-def _read(response: httpx.Response) -> list[NodeWithScore]:
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    detail = answer.get("detail", "") if isinstance(answer, dict) else ""
-    if response.status_code == 401:
-        raise (TokenExpired if detail == "Token has expired" else InvalidToken)(detail)
-    if response.status_code == 403:
-        raise Denied(detail)
-    if 400 <= response.status_code < 500:
-        raise InvalidQuery(detail or f"the server answers {response.status_code}")
-    sources = answer.get("source_nodes") if isinstance(answer, dict) else None
-    if response.status_code != 200 or not isinstance(sources, list):
-        told = f"{response.url} answers {response.status_code} and no sources; check the url"
-        raise Unavailable(detail or told)
-    return [_node(source) for source in sources]
+        url, bearer = f"{self._base}/api/rag/retrieve", {"Authorization": f"Bearer {token}"}
+        answer = yield Question(SERVER, httpx.Request("POST", url, json=asked, headers=bearer))
+        if answer.status == 401:
+            # What a backend hands on to whoever brought the token, as `Verifier` says it.
+            expired = detail(answer) == EXPIRED
+            raise TokenExpired(EXPIRED) if expired else InvalidToken(INVALID)
+        said = json_object(answer, token)
+        try:
+            return [_node(source) for source in said["source_nodes"]]
+        except (KeyError, TypeError, ValueError):
+            raise unusable(SERVER, "it holds no sources; check the url") from None
 
 
 def _node(source: dict[str, Any]) -> NodeWithScore:

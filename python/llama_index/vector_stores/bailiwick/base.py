@@ -53,17 +53,17 @@ class BailiwickVectorStore(BasePydanticVectorStore):
 
     _index: Index | None = PrivateAttr(default=None)
     _bailiwick: Bailiwick | None = PrivateAttr(default=None)
-    _attributes: tuple[str, ...] = PrivateAttr(default=())
+    _attributes: list[str] = PrivateAttr(default=[])
 
     def __init__(self, index: Index, *, danger_no_identity: bool = False) -> None:
         super().__init__(stores_text=True)
         self.danger_no_identity = danger_no_identity
         self._index = index
-        self._attributes = tuple(
+        self._attributes = [
             name
             for attribute in index.attributes
             for name in (attribute["name"], *attribute.get("from", ()))
-        )
+        ]
 
     @classmethod
     def class_name(cls) -> str:
@@ -81,7 +81,7 @@ class BailiwickVectorStore(BasePydanticVectorStore):
     def __getstate__(self) -> dict[str, Any]:
         # Neither the index nor whom the store acts for goes into a pickle.
         state: dict[str, Any] = super().__getstate__()
-        state["__pydantic_private__"] = {"_index": None, "_bailiwick": None, "_attributes": ()}
+        state["__pydantic_private__"] = {"_index": None, "_bailiwick": None, "_attributes": []}
         return state
 
     def for_bailiwick(self, bailiwick: Bailiwick) -> "BailiwickVectorStore":

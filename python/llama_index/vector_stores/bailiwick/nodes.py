@@ -1,6 +1,6 @@
 """LlamaIndex's nodes as passages of the index, and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from llama_index.core.schema import BaseNode, Document, ImageNode, IndexNode, Node, TextNode
@@ -19,7 +19,6 @@ _APART = {"id_", "embedding", "metadata", "text", "text_resource", "class_name",
 _KINDS: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (Document, ImageNode, Node, TextNode)
 }
-_POINTER = {"index_id"}
 
 
 def stored(node: BaseNode) -> dict[str, Any]:
@@ -40,21 +39,27 @@ def relabelled(former: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
     return {**metadata, **kept}
 
 
-def restored(hit: Hit, attributes: Iterable[str]) -> BaseNode:
+def restored(hit: Hit, attributes: list[str]) -> BaseNode:
     """The node that was stored, with the metadata that it has now.
 
     Attributes are kept out of prompts and embeddings.
     """
     metadata = hit.metadata
-    content = metadata.pop(_CONTENT, {})
-    kind = metadata.pop(_TYPE, "")
+    content, kind = metadata.pop(_CONTENT, {}), metadata.pop(_TYPE, "")
     order, shadowed = content.pop("metadata", ((), {}))
-    own = {name: value for name, value in metadata.items() if name not in RESERVED} | shadowed
-    content["metadata"] = {name: own.pop(name) for name in order if name in own} | own
+    for name in RESERVED & metadata.keys():
+        del metadata[name]
+    metadata |= shadowed
+    content["metadata"] = {name: metadata.pop(name) for name in order if name in metadata}
+    content["metadata"] |= metadata
+    for field in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys"):
+        kept = content.get(field, ())
+        content[field] = [*kept, *(name for name in attributes if name not in kept)]
     if kind == IndexNode.class_name():
-        content = {name: value for name, value in content.items() if name not in _POINTER}
-    node = _KINDS.get(kind, TextNode)(id_=hit.id, **content)
+        content.pop("index_id", None)
+    made = _KINDS.get(kind, TextNode)
+    if issubclass(made, TextNode):
+        return made(id_=hit.id, text=hit.text, **content)
+    node = made(id_=hit.id, **content)
     node.set_content(hit.text)
-    for names in (node.excluded_embed_metadata_keys, node.excluded_llm_metadata_keys):
-        names.extend(name for name in attributes if name not in names)
     return node
