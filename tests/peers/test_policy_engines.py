@@ -126,7 +126,7 @@ def own_house(engine, tmp_path_factory, provider, policy, request):
     table = f'files = ["{policy}"]'
     if engine != "rego":
         url = request.getfixturevalue("gate").url
-        table = f'url = "{url}"\nmax_age_seconds = 0\ntimeout_ms = 1000\nmax_labels = 4'
+        table = f'url = "{url}"\nmax_age_seconds = 0\ntimeout_ms = 4000\nmax_labels = 4'
     house = governed(tmp_path_factory.mktemp(engine), provider, engine, table)
     yield house
     house.stop()
@@ -175,7 +175,7 @@ def test_an_engine_is_told_only_the_claims_that_are_listed(gate, own_house, engi
 
 
 BROKEN = {
-    "slow": dict(delay=3),
+    "slow": dict(delay=6),
     "failing": dict(status=500),
     "refusing": dict(status=403),
     "malformed": dict(distort=lambda answer: b'{"result": [0'),
