@@ -21,7 +21,8 @@ use crate::rotation::{Rotation, WORD};
 
 /// Rows of a block.
 pub(crate) const ROWS: usize = 8;
-/// 64 dimensions of each row of a block: what one instruction reads.
+/// 64 dimensions of each row of a block: what one instruction reads. The last word of a block holds
+/// the rows' [`Factors`], so that one place in memory says all of a coarse code.
 pub(crate) type BlockWord = [u64; ROWS];
 
 /// Fine codes of 64 dimensions: of the first 32 in the lower halves of the bytes.
@@ -107,6 +108,14 @@ pub(crate) struct FineQuery {
     /// What the numbers sum up to.
     pub(crate) sum: i32,
     pub(crate) rounded: Rounded,
+}
+
+impl Code {
+    /// One word of the coarse code: of the signs, or after them the factors.
+    pub(crate) fn coarse(&self, word: usize) -> u64 {
+        let factors = (word == self.signs.len()).then(|| bytemuck::cast(self.factors));
+        self.signs.get(word).copied().or(factors).unwrap_or_default()
+    }
 }
 
 /// Makes codes and coded queries for vectors of one number of dimensions.
@@ -240,11 +249,11 @@ fn rounded(
 
 /// Puts a row's code among the others of its block, the last of `blocks`.
 #[cfg(test)]
-pub(crate) fn store(blocks: &mut [BlockWord], row: usize, code: &[u64]) {
-    let start = row / ROWS * code.len();
-    for (block, word) in blocks.iter_mut().skip(start).zip(code) {
+pub(crate) fn store(blocks: &mut [BlockWord], row: usize, code: &Code) {
+    let width = code.signs.len() + 1;
+    for (word, block) in blocks.iter_mut().skip(row / ROWS * width).take(width).enumerate() {
         if let Some(place) = block.get_mut(row % ROWS) {
-            *place = *word;
+            *place = code.coarse(word);
         }
     }
 }

@@ -95,7 +95,8 @@ pub(crate) fn make(
     }
     let stored = segment::store(&sources(&former), dimensions, path, stop)?;
     failpoint!("segment-before-map");
-    let segment = segment::map(&stored, dimensions).map_err(io::Error::other)?;
+    // What was written a moment ago is of this index, however many labels that has by now.
+    let segment = segment::map(&stored, dimensions, u32::MAX).map_err(io::Error::other)?;
     Ok(Made { former, part: Part::new(segment, Some(file)), stored: Some(stored) })
 }
 

@@ -10,22 +10,18 @@ use std::ops::Range;
 
 use half::f16;
 
-use crate::code::{BlockWord, CodedQuery, Coder, Factors, FineQuery, ROWS};
-use crate::kernel;
+use crate::code::{CodedQuery, Coder, FineQuery, ROWS};
+use crate::kernel::{self, Block};
 use crate::rank::{Best, Greatest, Ranked};
-use crate::segment::Segment;
-use crate::snapshot::{Part, Place, Visible};
+use crate::snapshot::{Dead, Part, Place, Visible};
 
 /// Up to so many permitted chunks, reading codes first would not be faster.
-const FEW: u64 = 2048;
-/// How many of the highest bounds are compared whole to learn how good the best are at least.
+const FEW: u64 = 1024;
+/// How many of the highest bounds by the coarse code are looked at to learn how good the best are
+/// at least.
 const PROBES: usize = 100;
-/// Bounds that are looked at together: they stay in the nearest cache.
-const STRETCH: u32 = 1024;
-/// So many ranges ahead are fetched from memory.
-const AHEAD: usize = 4;
-/// Chunks of a range that are fetched.
-const FETCHED: u32 = 16;
+/// Blocks whose bounds are looked at together: they stay in the nearest cache.
+const STRETCH: usize = 128;
 
 /// How thoroughly is looked for the nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +54,15 @@ pub(crate) fn nearest<'a>(
         SCAN.with_borrow_mut(|scan| {
             let (coarse, fine) = coder.query(vector);
             scan.bound_all(visible, &coarse);
-            let highest = scan.highest(visible, probes);
-            scan.compare(visible, vector, highest, None, &mut best);
+            let highest = scan.highest(probes);
+            scan.bound_finely(visible, &fine, highest);
+            let likely = scan.highest_fine(2 * most);
+            scan.compare(visible, vector, likely, &mut best);
             let floor = best.floor();
-            if care == Care::Bounded && floor < highest {
+            if care == Care::Bounded && floor < highest.max(likely) {
                 best = Best::new(most);
-                scan.compare(visible, vector, floor, Some(&fine), &mut best);
+                scan.bound_finely(visible, &fine, floor);
+                scan.compare(visible, vector, floor, &mut best);
             }
         });
     }
@@ -114,214 +113,165 @@ thread_local! {
     static SCAN: RefCell<Scan> = RefCell::default();
 }
 
-/// The bounds of all permitted chunks, one after another.
+/// The bounds of all permitted chunks.
 #[derive(Debug, Default)]
 struct Scan {
-    bounds: Vec<f32>,
-    pieces: Vec<Piece>,
+    /// The blocks in which something is permitted, part by part and in order.
+    blocks: Vec<Block>,
+    /// For each block, of its rows.
+    bounds: Vec<[f32; ROWS]>,
     stretches: Vec<Stretch>,
+    /// Chunks with a fine bound, part by part.
+    candidates: Vec<Candidate>,
     found: Vec<u32>,
     places: Vec<u32>,
     products: Vec<f32>,
 }
 
-/// Chunks that follow one another in a segment.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
-    part: u32,
-    /// The place of the first.
-    place: u32,
-    /// Where its bound is.
-    start: u32,
+struct Candidate {
+    at: Place,
+    /// By its fine code.
+    bound: f32,
 }
 
-/// Bounds of pieces that follow one another, about [`STRETCH`] of them.
+/// Blocks of one part that follow one another, at most [`STRETCH`] of them.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
+    part: u32,
     start: usize,
     end: usize,
-    /// None of them is greater.
+    /// None of their bounds is greater.
     highest: f32,
 }
 
 impl Scan {
     fn bound_all(&mut self, visible: &Visible<'_>, query: &CodedQuery) {
-        self.pieces.clear();
+        self.blocks.clear();
         self.stretches.clear();
-        let mut stretch = Stretch { start: 0, end: 0, highest: f32::NEG_INFINITY };
         for (number, part, ranges) in visible.parts() {
-            let codes = Codes::of(&part.segment);
-            for (at, range) in ranges.iter().enumerate() {
-                if let Some(coming) = ranges.get(at + AHEAD) {
-                    codes.prefetch(coming);
-                }
-                let mut range = range.clone();
-                while !range.is_empty() {
-                    let most = range.start.next_multiple_of(ROWS as u32) + STRETCH;
-                    let piece = range.start..range.end.min(most);
-                    self.bound(number, &codes, piece.clone(), query, &mut stretch);
-                    if stretch.end - stretch.start >= STRETCH as usize {
-                        self.stretches.push(stretch);
-                        stretch.start = stretch.end;
-                        stretch.highest = f32::NEG_INFINITY;
-                    }
-                    range.start = piece.end;
-                }
+            let before = self.blocks.len();
+            add_blocks(ranges, &part.dead, &mut self.blocks);
+            if self.bounds.len() < self.blocks.len() {
+                self.bounds.resize(2 * self.blocks.len(), [0.0; ROWS]);
+            }
+            for start in (before..self.blocks.len()).step_by(STRETCH) {
+                let end = self.blocks.len().min(start + STRETCH);
+                let blocks = self.blocks.get(start..end).unwrap_or_default();
+                let bounds = self.bounds.get_mut(start..end).unwrap_or_default();
+                let highest = kernel::upper_bounds(query, part.segment.coarse(), blocks, bounds);
+                self.stretches.push(Stretch { part: number, start, end, highest });
             }
         }
-        self.stretches.push(stretch);
-    }
-
-    fn bound(
-        &mut self,
-        part: u32,
-        codes: &Codes<'_>,
-        piece: Range<u32>,
-        query: &CodedQuery,
-        stretch: &mut Stretch,
-    ) {
-        // Codes come in blocks: what of the first and last is not permitted is bounded with the
-        // rest, and then struck out.
-        let (first, signs, factors) = codes.blocks(&piece);
-        let end = stretch.end + factors.len();
-        if self.bounds.len() < end {
-            self.bounds.resize(2 * end, 0.0);
-        }
-        let bounds = self.bounds.get_mut(stretch.end..end).unwrap_or_default();
-        let highest = kernel::upper_bounds(query, signs, factors, bounds);
-        let before = bounds.get_mut(..piece.start as usize - first).unwrap_or_default();
-        before.fill(f32::NEG_INFINITY);
-        let after = bounds.get_mut(piece.end as usize - first..).unwrap_or_default();
-        after.fill(f32::NEG_INFINITY);
-        self.pieces.push(Piece { part, place: first as u32, start: stretch.end as u32 });
-        stretch.end = end;
-        stretch.highest = stretch.highest.max(highest);
     }
 
     /// The bound that so many chunks reach.
-    fn highest(&mut self, visible: &Visible<'_>, count: usize) -> f32 {
+    fn highest(&mut self, count: usize) -> f32 {
+        let Self { bounds, stretches, found, .. } = self;
         let mut greatest = Greatest::new(count);
-        let mut cursor = Cursor::default();
-        let mut found = std::mem::take(&mut self.found);
-        for stretch in &self.stretches {
-            if stretch.highest <= greatest.floor() {
-                continue;
-            }
-            found.clear();
-            self.survivors(stretch, greatest.floor(), &mut found);
-            for index in &found {
-                let piece = cursor.piece_of(&self.pieces, *index);
-                let is_dead = visible
-                    .part(piece.part)
-                    .is_none_or(|part| part.dead.contains(piece.place_of(*index)));
-                if let Some(bound) = self.bounds.get(*index as usize)
-                    && !is_dead
-                {
-                    greatest.offer(*bound);
-                }
+        for stretch in stretches {
+            if stretch.highest > greatest.floor() {
+                found.clear();
+                stretch.survivors(bounds, greatest.floor(), found);
+                let bounds = bounds.as_flattened();
+                let bounds = found.iter().filter_map(|index| bounds.get(*index as usize));
+                bounds.for_each(|bound| greatest.offer(*bound));
             }
         }
-        self.found = found;
         greatest.into_least()
     }
 
-    /// Where bounds of at least `floor` are.
-    fn survivors(&self, stretch: &Stretch, floor: f32, found: &mut Vec<u32>) {
-        let bounds = self.bounds.get(stretch.start..stretch.end).unwrap_or_default();
-        kernel::survivors(bounds, floor, stretch.start as u32, found);
+    /// Makes candidates of every chunk whose coarse bound is at least `floor`.
+    fn bound_finely(&mut self, visible: &Visible<'_>, query: &FineQuery, floor: f32) {
+        let Self { blocks, bounds, stretches, candidates, found, places, products } = self;
+        candidates.clear();
+        for of_part in stretches.chunk_by(|left, right| left.part == right.part) {
+            let Some(number) = of_part.first().map(|stretch| stretch.part) else { continue };
+            let Some(part) = visible.part(number) else { continue };
+            found.clear();
+            for stretch in of_part.iter().filter(|stretch| stretch.highest >= floor) {
+                stretch.survivors(bounds, floor, found);
+            }
+            places.clear();
+            places.extend(found.iter().filter_map(|index| {
+                let block = blocks.get(*index as usize / ROWS)?;
+                Some(block.at * ROWS as u32 + index % ROWS as u32)
+            }));
+            products.resize(places.len(), 0.0);
+            let (levels, factors) = (part.segment.levels(), part.segment.fine());
+            kernel::upper_bounds_at(query, levels, factors, places, products);
+            let of_place = |(place, bound): (&u32, &f32)| Candidate {
+                at: Place { part: number, place: *place },
+                bound: *bound,
+            };
+            candidates.extend(places.iter().zip(products.iter()).map(of_place));
+        }
     }
 
-    /// Compares whole every chunk whose bound is at least `floor`, by its fine code too if a query
-    /// in that form is given.
+    /// The fine bound that so many candidates reach.
+    fn highest_fine(&self, count: usize) -> f32 {
+        let mut greatest = Greatest::new(count);
+        self.candidates.iter().for_each(|candidate| greatest.offer(candidate.bound));
+        greatest.into_least()
+    }
+
+    /// Compares whole every candidate whose fine bound is at least `floor`.
     fn compare<'a>(
         &mut self,
         visible: &Visible<'a>,
         vector: &[f32],
         floor: f32,
-        fine: Option<&FineQuery>,
         best: &mut Best<'a>,
     ) {
-        let mut found = std::mem::take(&mut self.found);
-        found.clear();
-        for stretch in self.stretches.iter().filter(|stretch| stretch.highest >= floor) {
-            self.survivors(stretch, floor, &mut found);
-        }
-        let Self { pieces, places, products, .. } = self;
-        let mut cursor = Cursor::default();
-        let mut found_in_part = found.iter().peekable();
-        for (number, part, _) in visible.parts() {
+        let Self { candidates, places, products, .. } = self;
+        for of_part in candidates.chunk_by(|left, right| left.at.part == right.at.part) {
+            let Some(number) = of_part.first().map(|candidate| candidate.at.part) else { continue };
+            let Some(part) = visible.part(number) else { continue };
+            let likely = of_part.iter().filter(|candidate| candidate.bound >= floor);
             places.clear();
-            while let Some(index) = found_in_part.peek() {
-                let piece = cursor.piece_of(pieces, **index);
-                if piece.part != number {
-                    break;
-                }
-                places.push(piece.place_of(**index));
-                found_in_part.next();
-            }
-            if let Some(query) = fine {
-                let (levels, factors) = (part.segment.levels(), part.segment.fine());
-                products.resize(places.len(), 0.0);
-                kernel::upper_bounds_at(query, levels, factors, places, products);
-                let mut bounds = products.iter();
-                places.retain(|_| bounds.next().is_some_and(|bound| *bound >= floor));
-            }
+            places.extend(likely.map(|candidate| candidate.at.place));
             products.resize(places.len(), 0.0);
             kernel::inner_products_at(vector, part.segment.vectors(), places, products);
             for (place, product) in places.iter().zip(products.iter()) {
                 offer(visible, part, Place { part: number, place: *place }, *product, best);
             }
         }
-        self.found = found;
     }
 }
 
-impl Piece {
-    fn place_of(&self, index: u32) -> u32 {
-        self.place + (index - self.start)
+impl Stretch {
+    /// Where bounds of at least `floor` are.
+    fn survivors(&self, bounds: &[[f32; ROWS]], floor: f32, found: &mut Vec<u32>) {
+        let bounds = bounds.get(self.start..self.end).unwrap_or_default();
+        kernel::survivors(bounds.as_flattened(), floor, (self.start * ROWS) as u32, found);
     }
 }
 
-/// Finds the pieces of bounds that are asked for in order.
-#[derive(Debug, Default)]
-struct Cursor(usize);
-
-impl Cursor {
-    fn piece_of(&mut self, pieces: &[Piece], index: u32) -> Piece {
-        while pieces.get(self.0 + 1).is_some_and(|next| next.start <= index) {
-            self.0 += 1;
+/// Appends the blocks in which these places lie. Only what is permitted and alive counts in them.
+fn add_blocks(ranges: &[Range<u32>], dead: &Dead, blocks: &mut Vec<Block>) {
+    const ALL: u8 = u8::MAX;
+    let rows = ROWS as u32;
+    let before = blocks.len();
+    for range in ranges {
+        let (first, end) = (range.start / rows, range.end.div_ceil(rows));
+        // The range before may end in the block in which this one starts.
+        let is_first = blocks.len() == before;
+        let shared = blocks.pop_if(|last| !is_first && last.at == first);
+        let start = blocks.len();
+        blocks.extend((first..end).map(|at| Block { at, rows: ALL }));
+        if let Some(last) = blocks.last_mut() {
+            last.rows &= ALL >> (end * rows - range.end);
         }
-        pieces.get(self.0).copied().unwrap_or(Piece { part: u32::MAX, place: 0, start: index })
+        if let Some(block) = blocks.get_mut(start) {
+            block.rows &= ALL << (range.start % rows);
+            block.rows |= shared.map_or(0, |shared| shared.rows);
+        }
     }
-}
-
-/// The coarse codes of a segment.
-struct Codes<'a> {
-    signs: &'a [BlockWord],
-    factors: &'a [Factors],
-    /// Words of a block.
-    words: usize,
-}
-
-impl<'a> Codes<'a> {
-    fn of(segment: &'a Segment) -> Self {
-        Self { signs: segment.signs(), factors: segment.factors(), words: segment.groups() }
-    }
-
-    /// The blocks in which these places lie, their factors, and the first of their places.
-    fn blocks(&self, places: &Range<u32>) -> (usize, &'a [BlockWord], &'a [Factors]) {
-        let block = places.start as usize / ROWS;
-        let end = (places.end as usize).div_ceil(ROWS);
-        let signs = self.signs.get(block * self.words..end * self.words);
-        let factors = self.factors.get(block * ROWS..self.factors.len().min(end * ROWS));
-        (block * ROWS, signs.unwrap_or_default(), factors.unwrap_or_default())
-    }
-
-    /// Asks for the memory of the first chunks of a range; those that follow come by themselves.
-    fn prefetch(&self, range: &Range<u32>) {
-        let first = range.start..range.end.min(range.start + FETCHED);
-        let (_, signs, factors) = self.blocks(&first);
-        kernel::prefetch(signs);
-        kernel::prefetch(factors);
+    if !dead.is_empty() {
+        let emptied = blocks.extract_if(before.., |block| {
+            block.rows &= !dead.of_block(block.at);
+            block.rows == 0
+        });
+        emptied.for_each(drop);
     }
 }

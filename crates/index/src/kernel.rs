@@ -9,24 +9,32 @@ use std::sync::LazyLock;
 
 use half::f16;
 
-use crate::code::{BlockWord, CodedQuery, Factors, FineQuery, Levels};
+use crate::code::{BlockWord, CodedQuery, Factors, FineQuery, Levels, ROWS};
 
 mod fine;
 mod product;
 mod scan;
 
-/// Writes to `bounds` what the inner product of each row with the query hardly exceeds (see
-/// [`crate::code`]), and gives the greatest, so that a run of rows with no chance is passed over
-/// at once.
-///
-/// `factors` and `bounds` have a place for each row, `blocks` as many words as those rows fill.
+/// Rows of coarse codes that lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Which block of its plane this is.
+    pub(crate) at: u32,
+    /// Which of its rows count, the first in the lowest bit.
+    pub(crate) rows: u8,
+}
+
+/// Writes to `bounds` what the inner products of the rows of these blocks with the query hardly
+/// exceed (see [`crate::code`]), and gives the greatest, so that many rows with no chance are
+/// passed over at once. A row that does not count, or is outside of the plane, gets negative
+/// infinity.
 pub(crate) fn upper_bounds(
     query: &CodedQuery,
-    blocks: &[BlockWord],
-    factors: &[Factors],
-    bounds: &mut [f32],
+    plane: &[BlockWord],
+    blocks: &[Block],
+    bounds: &mut [[f32; ROWS]],
 ) -> f32 {
-    INSTRUCTIONS.upper_bounds(query, blocks, factors, bounds)
+    INSTRUCTIONS.upper_bounds(query, plane, blocks, bounds)
 }
 
 /// Appends the places of the bounds that are not below `floor`, each plus `first`.
@@ -68,11 +76,6 @@ pub(crate) fn inner_products_at(
     products: &mut [f32],
 ) {
     INSTRUCTIONS.inner_products_at(query, plane, places, products);
-}
-
-/// Asks for the memory of these, without waiting for it.
-pub(crate) fn prefetch<T: bytemuck::NoUninit>(items: &[T]) {
-    product::prefetch(items);
 }
 
 /// The instructions that a machine has.
@@ -123,11 +126,11 @@ macro_rules! compile {
             $(#[$features])?
             pub(super) fn upper_bounds(
                 query: &CodedQuery,
-                blocks: &[BlockWord],
-                factors: &[Factors],
-                bounds: &mut [f32],
+                plane: &[BlockWord],
+                blocks: &[Block],
+                bounds: &mut [[f32; ROWS]],
             ) -> f32 {
-                scan::upper_bounds(query, blocks, factors, bounds, |words, block| {
+                scan::upper_bounds(query, plane, blocks, bounds, |words, block| {
                     $differences(words, block)
                 })
             }
@@ -214,7 +217,7 @@ macro_rules! dispatch {
 
 dispatch! {
     upper_bounds(
-        query: &CodedQuery, blocks: &[BlockWord], factors: &[Factors], bounds: &mut [f32]
+        query: &CodedQuery, plane: &[BlockWord], blocks: &[Block], bounds: &mut [[f32; ROWS]]
     ) -> f32;
     survivors(bounds: &[f32], floor: f32, first: u32, places: &mut Vec<u32>);
     upper_bounds_at(

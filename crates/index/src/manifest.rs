@@ -132,11 +132,8 @@ fn mapped(
     for stored in files {
         let (file, checksum) = stored?;
         let stored = Stored { path: path(folder, file), checksum };
-        match segment::map(&stored, dimensions) {
-            Ok(segment) if segment.is_plausible(labels) => {
-                parts.push(Part::new(segment, Some(file)));
-            }
-            Ok(_) => return Ok(Err((stored.path, FileError::Damaged))),
+        match segment::map(&stored, dimensions, labels) {
+            Ok(segment) => parts.push(Part::new(segment, Some(file))),
             Err(error) => return Ok(Err((stored.path, error))),
         }
     }

@@ -8,8 +8,7 @@
 //! ids        name and number              ┐
 //! names      document ids                 ┘ what ties are decided by
 //! lengths    words                        one for each chunk
-//! signs      coarse codes, by blocks of eight chunks
-//! factors    what turns a coarse code into a bound
+//! coarse     coarse codes and their factors, by blocks of eight chunks
 //! levels     fine codes
 //! fine       what turns a fine code into a bound
 //! vectors    f16                          one for each chunk
@@ -22,6 +21,7 @@
 //! A chunk's *place* is its position here. Nothing of a chunk depends on any other chunk, so a
 //! segment says of the permitted ones what a segment without the rest would say.
 
+mod directory;
 mod file;
 mod fresh;
 mod source;
@@ -34,9 +34,9 @@ use bytemuck::{Pod, Zeroable};
 use half::f16;
 
 use crate::code::{BlockWord, Factors, Levels};
-use crate::gallop::gallop;
 use crate::rank::ChunkRef;
 use crate::rotation::WORD;
+use directory::Directory;
 
 pub(crate) use file::{FileError, Stored, map, store};
 pub(crate) use fresh::{Analysed, Fresh, FreshRow};
@@ -86,8 +86,7 @@ enum Section {
     Ids,
     Names,
     Lengths,
-    Signs,
-    Factors,
+    Coarse,
     Levels,
     Fine,
     Vectors,
@@ -96,7 +95,7 @@ enum Section {
     Texts,
 }
 
-const SECTIONS: usize = 13;
+const SECTIONS: usize = 12;
 
 /// Where the sections are, in bytes, and how many chunks they hold.
 #[repr(C)]
@@ -126,6 +125,7 @@ impl Bytes {
 pub(crate) struct Segment {
     bytes: Bytes,
     layout: Layout,
+    directory: Directory,
 }
 
 impl std::fmt::Debug for Segment {
@@ -136,6 +136,25 @@ impl std::fmt::Debug for Segment {
 }
 
 impl Segment {
+    /// Of bytes in which everything is where `layout` says.
+    fn new(bytes: Bytes, layout: Layout) -> Self {
+        let mut segment = Self { bytes, layout, directory: Directory::default() };
+        segment.directory = Directory::new(segment.section(Section::Runs));
+        segment
+    }
+
+    /// The same, if its runs can be true in an index of so many labels. Snapshots rely on that
+    /// before every byte is checked.
+    fn plausible(bytes: Bytes, layout: Layout, labels: u32) -> Option<Self> {
+        let unchecked = Self { bytes, layout, directory: Directory::default() };
+        let is_plausible = unchecked.runs().all(|(label, run, words)| {
+            let most = u64::from(run.end.saturating_sub(run.start)) * u64::from(u16::MAX);
+            let is_within = run.start < run.end && run.end as usize <= unchecked.len();
+            label.as_u32() < labels && is_within && words <= most
+        });
+        is_plausible.then(|| Self::new(unchecked.bytes, layout))
+    }
+
     /// How many chunks there are, dead ones included.
     pub(crate) fn len(&self) -> usize {
         self.layout.rows as usize
@@ -170,12 +189,9 @@ impl Segment {
         self.section(Section::Lengths)
     }
 
-    pub(crate) fn signs(&self) -> &[BlockWord] {
-        self.section(Section::Signs)
-    }
-
-    pub(crate) fn factors(&self) -> &[Factors] {
-        self.section(Section::Factors)
+    /// The blocks of coarse codes, one after another.
+    pub(crate) fn coarse(&self) -> &[BlockWord] {
+        self.section(Section::Coarse)
     }
 
     pub(crate) fn levels(&self) -> &[Levels] {
@@ -210,43 +226,29 @@ impl Segment {
             .map(|(run, end)| (LabelId::from_u32(run.label), run.start..end, run.words))
     }
 
-    /// Whether that can be true in an index of so many labels. Snapshots rely on it before every
-    /// byte is checked.
-    pub(crate) fn is_plausible(&self, labels: u32) -> bool {
-        self.runs().all(|(label, run, words)| {
-            let most = u64::from(run.end.saturating_sub(run.start)) * u64::from(u16::MAX);
-            let is_within = run.start < run.end && run.end as usize <= self.len();
-            label.as_u32() < labels && is_within && words <= most
-        })
-    }
-
     /// The places of one label's chunks.
     fn run(&self, label: LabelId) -> Option<Range<u32>> {
-        let runs: &[Run] = self.section(Section::Runs);
-        let at = runs.binary_search_by_key(&label.as_u32(), |run| run.label).ok()?;
-        let end = runs.get(at + 1).map_or(self.len() as u32, |run| run.start);
-        Some(runs.get(at)?.start..end)
+        let run = self.directory.run(label)?;
+        self.places(self.section(Section::Runs), run..run + 1)
+    }
+
+    /// The places of these runs, which are one after another.
+    fn places(&self, of: &[Run], runs: Range<usize>) -> Option<Range<u32>> {
+        let end = of.get(runs.end).map_or(self.len() as u32, |next| next.start);
+        Some(of.get(runs.start)?.start..end)
     }
 
     /// The places of the permitted chunks: ranges in order, neighbours joined.
     pub(crate) fn permitted(&self, within: &Bailiwick) -> Vec<Range<u32>> {
-        let mut ranges = Vec::new();
-        let runs: &[Run] = self.section(Section::Runs);
-        // Whichever is shorter is walked, so that many labels cost little to one who sees few.
-        if within.label_count() < runs.len() / 4 {
-            let mut at = 0;
-            for label in within.iter() {
-                at = gallop(runs, at, |run| run.label < label.as_u32());
-                let Some(run) = runs.get(at) else { break };
-                if run.label == label.as_u32() {
-                    let end = runs.get(at + 1).map_or(self.len() as u32, |next| next.start);
-                    join(&mut ranges, run.start..end);
-                }
+        let mut ranges: Vec<Range<u32>> = Vec::new();
+        let of = self.section(Section::Runs);
+        self.directory.permitted(within, |runs| {
+            let Some(next) = self.places(of, runs) else { return };
+            match ranges.last_mut() {
+                Some(last) if last.end == next.start => last.end = next.end,
+                _ => ranges.push(next),
             }
-        } else {
-            let permitted = self.runs().filter(|(label, ..)| within.contains(*label));
-            permitted.for_each(|(_, run, _)| join(&mut ranges, run));
-        }
+        });
         ranges
     }
 
@@ -315,12 +317,5 @@ impl Segment {
 
     fn terms(&self) -> usize {
         self.section::<TermEntry>(Section::Terms).len()
-    }
-}
-
-fn join(ranges: &mut Vec<Range<u32>>, next: Range<u32>) {
-    match ranges.last_mut() {
-        Some(last) if last.end == next.start => last.end = next.end,
-        _ => ranges.push(next),
     }
 }

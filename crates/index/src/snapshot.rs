@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bailiwick_policy::{Bailiwick, LabelId};
 
+use crate::code::ROWS;
 use crate::rank::ChunkRef;
 use crate::segment::Segment;
 use crate::space::Space;
@@ -33,6 +34,14 @@ impl Dead {
     #[inline]
     pub(crate) fn contains(&self, place: u32) -> bool {
         self.bits.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    /// Which of the eight places of a block are here, the first in the lowest bit.
+    #[inline]
+    pub(crate) fn of_block(&self, block: u32) -> u8 {
+        const { assert!(ROWS == 8) };
+        let word = self.bits.get(block as usize / 8).copied().unwrap_or_default();
+        word.to_le_bytes().get(block as usize % 8).copied().unwrap_or_default()
     }
 
     fn insert(&mut self, place: u32) -> bool {

@@ -82,6 +82,12 @@ impl Bailiwick {
         labels(self.permitted.iter().copied())
     }
 
+    /// The permitted labels as a set of bits, 64 a word: the label with the number 0 is the lowest
+    /// bit of the first.
+    pub fn words(&self) -> &[u64] {
+        &self.permitted
+    }
+
     /// How many labels are permitted, whether or not a document has them now.
     pub fn label_count(&self) -> usize {
         self.labels

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::{upper_bounds, upper_bounds_at};
+use crate::kernel::{Block, upper_bounds, upper_bounds_at};
 
 /// Numbers that are spread as in a normal distribution, and are the same in every run.
 struct Numbers(u64);
@@ -29,12 +29,12 @@ fn product(left: &[f32], right: &[f32]) -> f64 {
 /// By the coarse and by the fine code.
 fn bounds(coder: &Coder, vector: &[f32], query: &(CodedQuery, FineQuery)) -> [f32; 2] {
     let code = coder.encode(vector);
-    let mut blocks = vec![[0; ROWS]; code.signs.len()];
-    store(&mut blocks, 0, &code.signs);
-    let (mut coarse, mut fine) = ([f32::NAN], [f32::NAN]);
-    upper_bounds(&query.0, &blocks, &[code.factors], &mut coarse);
+    let mut plane = vec![[0; ROWS]; code.signs.len() + 1];
+    store(&mut plane, 0, &code);
+    let (mut coarse, mut fine) = ([[f32::NAN; ROWS]], [f32::NAN]);
+    upper_bounds(&query.0, &plane, &[Block { at: 0, rows: 1 }], &mut coarse);
     upper_bounds_at(&query.1, &code.levels, &[code.fine], &[0], &mut fine);
-    [coarse[0], fine[0]]
+    [coarse[0][0], fine[0]]
 }
 
 fn within(coder: &Coder, query: &[f32], deviations: f32) -> (CodedQuery, FineQuery) {

@@ -7,43 +7,46 @@ use std::arch::x86_64::{
     _mm512_setzero_si512, _mm512_slli_epi64, _mm512_xor_si512,
 };
 
+use super::Block;
+use super::product::prefetch;
 use crate::code::{BlockWord, CodedQuery, Factors, PLANES, ROWS};
 
 /// Of all bits of a word of a query.
 const WEIGHTS: i32 = 64 * 15;
+/// So many blocks ahead are fetched from memory: those of scattered labels do not come by themselves.
+const AHEAD: usize = 8;
 /// Bounds that are compared at once.
 const RUN: usize = 16;
 
 #[inline(always)]
 pub(super) fn upper_bounds(
     query: &CodedQuery,
-    blocks: &[BlockWord],
-    factors: &[Factors],
-    bounds: &mut [f32],
+    plane: &[BlockWord],
+    blocks: &[Block],
+    bounds: &mut [[f32; ROWS]],
     against: impl Fn(&[[u64; PLANES]], &[BlockWord]) -> [i32; ROWS] + Copy,
 ) -> f32 {
     let words = query.words.as_slice();
-    let mut blocks = blocks.chunks_exact(words.len().max(1));
-    let (factors, last_factors) = factors.as_chunks::<ROWS>();
-    let (bounds, last_bounds) = bounds.as_chunks_mut::<ROWS>();
+    let width = words.len().wrapping_add(1);
+    let codes = |block: &Block| {
+        let start = (block.at as usize).checked_mul(width)?;
+        plane.get(start..)?.get(..width)
+    };
+    let coming = blocks.iter().skip(AHEAD).map(Some).chain(std::iter::repeat(None));
     let mut greatest = [f32::NEG_INFINITY; ROWS];
-    for ((bounds, factors), block) in bounds.iter_mut().zip(factors).zip(&mut blocks) {
-        *bounds = of_block(query, against(words, block), factors);
+    for ((block, coming), bounds) in blocks.iter().zip(coming).zip(bounds) {
+        if let Some(codes) = coming.and_then(codes) {
+            prefetch(codes);
+        }
+        *bounds = match codes(block).and_then(<[_]>::split_last) {
+            Some((factors, signs)) => of_block(query, against(words, signs), factors, block.rows),
+            None => [f32::NEG_INFINITY; ROWS],
+        };
         for (greatest, bound) in greatest.iter_mut().zip(bounds) {
             *greatest = greater(*greatest, *bound);
         }
     }
-    let mut greatest = greatest.into_iter().fold(f32::NEG_INFINITY, greater);
-    if let Some(block) = blocks.next() {
-        let mut factors = [Factors::default(); ROWS];
-        factors.iter_mut().zip(last_factors).for_each(|(factors, last)| *factors = *last);
-        let of_block = of_block(query, against(words, block), &factors);
-        for (bound, of_row) in last_bounds.iter_mut().zip(of_block) {
-            *bound = of_row;
-            greatest = greater(greatest, of_row);
-        }
-    }
-    greatest
+    greatest.into_iter().fold(f32::NEG_INFINITY, greater)
 }
 
 /// Without the care for numbers that are none, which bounds never are: one instruction.
@@ -54,11 +57,18 @@ fn greater(left: f32, right: f32) -> f32 {
 
 #[expect(clippy::indexing_slicing, reason = "`row` is below `ROWS`, as long as the arrays are")]
 #[inline(always)]
-fn of_block(query: &CodedQuery, against: [i32; ROWS], factors: &[Factors; ROWS]) -> [f32; ROWS] {
+fn of_block(
+    query: &CodedQuery,
+    against: [i32; ROWS],
+    factors: &BlockWord,
+    rows: u8,
+) -> [f32; ROWS] {
     let all = WEIGHTS.wrapping_mul(query.words.len() as i32);
+    let factors: [Factors; ROWS] = bytemuck::cast(*factors);
     std::array::from_fn(|row| {
         let sum = all.wrapping_sub(against[row].wrapping_mul(2));
-        query.rounded.upper_bound(sum, factors[row])
+        let bound = query.rounded.upper_bound(sum, factors[row]);
+        if rows >> row & 1 == 1 { bound } else { f32::NEG_INFINITY }
     })
 }
 
@@ -113,7 +123,10 @@ pub(super) fn survivors(
     for run in runs {
         let (kept, count) = keep(run, floor, place);
         if count > 0 {
-            places.extend(kept.iter().take(count));
+            // All are copied, because so many are one instruction.
+            let end = places.len() + count;
+            places.extend_from_slice(&kept);
+            places.truncate(end);
         }
         place = place.wrapping_add(RUN as u32);
     }

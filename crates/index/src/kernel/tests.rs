@@ -60,29 +60,42 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_instruction_set_gives_the_same_bounds((rows, query) in rows()) {
+    fn every_instruction_set_gives_the_same_bounds(
+        (rows, query) in rows(),
+        counts in prop::collection::hash_set(0_usize..40, 0..40),
+    ) {
         let coder = Coder::new(query.len());
         let (query, fine_query) = coder.query(&query);
-        let mut blocks = vec![[u64::MAX; ROWS]; query.words.len() * rows.len().div_ceil(ROWS)];
-        let (mut factors, mut plain) = (Vec::new(), Vec::new());
+        let count = rows.len().div_ceil(ROWS);
+        let mut plane = vec![[u64::MAX; ROWS]; (query.words.len() + 1) * count];
+        let mut plain = vec![f32::NEG_INFINITY; (count + 1) * ROWS];
         let (mut levels, mut fine, mut plain_fine) = (Vec::new(), Vec::new(), Vec::new());
         for (row, vector) in rows.iter().enumerate() {
             let code = coder.encode(vector);
-            store(&mut blocks, row, &code.signs);
-            plain.push(plain_bound(&query, &code.signs, code.factors));
+            store(&mut plane, row, &code);
+            if counts.contains(&row) {
+                plain[row] = plain_bound(&query, &code.signs, code.factors);
+            }
             plain_fine.push(plain_fine_bound(&fine_query, &code.levels, code.fine));
-            factors.push(code.factors);
             levels.extend(code.levels);
             fine.push(code.fine);
         }
+        // The last block is outside of the plane.
+        let mut blocks: Vec<Block> =
+            (0..=count as u32).map(|at| Block { at, rows: 0 }).collect();
+        for row in counts.iter().filter(|row| **row < rows.len()) {
+            blocks[row / ROWS].rows |= 1 << (row % ROWS);
+        }
+        blocks.reverse();
         let greatest = plain.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let places: Vec<u32> = (0..=rows.len() as u32).rev().collect();
         plain_fine.push(f32::NEG_INFINITY);
         plain_fine.reverse();
         for instructions in Instructions::available() {
-            let mut bounds = vec![0.0; rows.len()];
-            let found = instructions.upper_bounds(&query, &blocks, &factors, &mut bounds);
-            prop_assert_eq!(&bounds, &plain, "{:?}", instructions);
+            let mut bounds = vec![[0.0; ROWS]; blocks.len()];
+            let found = instructions.upper_bounds(&query, &plane, &blocks, &mut bounds);
+            bounds.reverse();
+            prop_assert_eq!(bounds.as_flattened(), &plain, "{:?}", instructions);
             prop_assert_eq!(found, greatest, "{:?}", instructions);
             let mut bounds = vec![0.0; places.len()];
             instructions.upper_bounds_at(&fine_query, &levels, &fine, &places, &mut bounds);

@@ -11,10 +11,10 @@ use memmap2::Mmap;
 
 use super::write::{ALIGNMENT, sections};
 use super::{Bytes, Id, Layout, Section, Segment, Source};
-use crate::code::{Factors, Levels};
+use crate::code::{BlockWord, Factors, Levels, ROWS};
 use crate::rotation::WORD;
 
-const MAGIC: [u8; 8] = *b"BWSEG\0\0\x02";
+const MAGIC: [u8; 8] = *b"BWSEG\0\0\x03";
 
 /// What the end of a file says of the rest.
 #[repr(C)]
@@ -72,8 +72,8 @@ pub(crate) fn store(
     Ok(Stored { path: path.to_owned(), checksum })
 }
 
-/// Maps the segment that was stored so.
-pub(crate) fn map(stored: &Stored, dimensions: usize) -> Result<Segment, FileError> {
+/// Maps the segment that was stored so, in an index of so many labels.
+pub(crate) fn map(stored: &Stored, dimensions: usize, labels: u32) -> Result<Segment, FileError> {
     let map = mapped(&File::open(&stored.path)?)?;
     let (body, footer) = map.split_last_chunk::<FOOTER>().ok_or(FileError::Damaged)?;
     let footer: Footer = bytemuck::pod_read_unaligned(footer);
@@ -84,7 +84,7 @@ pub(crate) fn map(stored: &Stored, dimensions: usize) -> Result<Segment, FileErr
     if checksum != u64::from(stored.checksum) || layout.dimensions != dimensions as u64 {
         return Err(FileError::Foreign);
     }
-    Ok(Segment { bytes: Bytes::Mapped(map), layout })
+    Segment::plausible(Bytes::Mapped(map), layout, labels).ok_or(FileError::Damaged)
 }
 
 impl Segment {
@@ -114,10 +114,8 @@ impl Layout {
             start % ALIGNMENT == 0
                 && start.checked_add(*size).is_some_and(|end| end <= length as u64)
         });
-        let holds = |section: Section, of_each: u64| {
-            let size = self.sections.get(section as usize).map(|[_, size]| *size);
-            size == self.rows.checked_mul(of_each)
-        };
+        let size = |section: Section| self.sections.get(section as usize).map(|[_, size]| *size);
+        let holds = |section, of_each: u64| size(section) == self.rows.checked_mul(of_each);
         let rows = u32::try_from(self.rows).is_ok() && self.dimensions <= 1 << 16;
         let groups = self.dimensions.div_ceil(WORD as u64);
         within
@@ -125,7 +123,11 @@ impl Layout {
             && holds(Section::Rows, 8)
             && holds(Section::Lengths, 2)
             && holds(Section::Ids, size_of::<Id>() as u64)
-            && holds(Section::Factors, size_of::<Factors>() as u64)
+            && self
+                .rows
+                .div_ceil(ROWS as u64)
+                .checked_mul((groups + 1) * size_of::<BlockWord>() as u64)
+                == size(Section::Coarse)
             && holds(Section::Levels, groups * size_of::<Levels>() as u64)
             && holds(Section::Fine, size_of::<Factors>() as u64)
             && holds(Section::Vectors, 2 * self.dimensions)

@@ -91,12 +91,8 @@ impl Source for Fresh {
         self.row(place).map(|row| row.analysed.words.length).unwrap_or_default()
     }
 
-    fn signs(&self, place: u32, word: usize) -> u64 {
-        self.code(place).and_then(|code| code.signs.get(word)).copied().unwrap_or_default()
-    }
-
-    fn factors(&self, place: u32) -> Factors {
-        self.code(place).map(|code| code.factors).unwrap_or_default()
+    fn coarse(&self, place: u32, word: usize) -> u64 {
+        self.code(place).map(|code| code.coarse(word)).unwrap_or_default()
     }
 
     fn levels(&self, place: u32) -> &[Levels] {

@@ -18,9 +18,8 @@ pub(crate) trait Source {
     fn alive(&self, each: &mut dyn FnMut(LabelId, i64, u32));
     fn id(&self, place: u32) -> ChunkRef<'_>;
     fn length(&self, place: u32) -> u16;
-    /// One word of a chunk's coarse code.
-    fn signs(&self, place: u32, word: usize) -> u64;
-    fn factors(&self, place: u32) -> Factors;
+    /// One word of a chunk's coarse code, whose factors are the last.
+    fn coarse(&self, place: u32, word: usize) -> u64;
     /// A chunk's fine code.
     fn levels(&self, place: u32) -> &[Levels];
     fn fine(&self, place: u32) -> Factors;
@@ -56,14 +55,10 @@ impl Source for Part {
         self.segment.lengths().get(place as usize).copied().unwrap_or_default()
     }
 
-    fn signs(&self, place: u32, word: usize) -> u64 {
-        let block = place as usize / ROWS * self.segment.groups();
-        let words = self.segment.signs().get(block + word);
+    fn coarse(&self, place: u32, word: usize) -> u64 {
+        let block = place as usize / ROWS * (self.segment.groups() + 1);
+        let words = self.segment.coarse().get(block + word);
         words.and_then(|lanes| lanes.get(place as usize % ROWS)).copied().unwrap_or_default()
-    }
-
-    fn factors(&self, place: u32) -> Factors {
-        self.segment.factors().get(place as usize).copied().unwrap_or_default()
     }
 
     fn levels(&self, place: u32) -> &[Levels] {

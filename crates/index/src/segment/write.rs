@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use bailiwick_policy::LabelId;
 use bytemuck::{Pod, bytes_of, cast_slice};
 
-use super::{Fresh, Id, Layout, Run, SECTIONS, Section, Segment, Source, TermEntry};
+use super::{Bytes, Fresh, Id, Layout, Run, SECTIONS, Section, Segment, Source, TermEntry};
 use crate::code::ROWS;
 use crate::rank::ChunkRef;
 
@@ -37,8 +37,7 @@ pub(super) fn sections(
     let mut writer =
         Writer { out, at: 0, layout: Layout::of(order.chunks.len(), dimensions), stop };
     writer.rows(&order, sources)?;
-    writer.signs(&order, sources)?;
-    writer.each(Section::Factors, &order, |chunk| chunk.of(sources).factors(chunk.place))?;
+    writer.coarse(&order, sources)?;
     writer.slices(Section::Levels, &order, |chunk| chunk.of(sources).levels(chunk.place))?;
     writer.each(Section::Fine, &order, |chunk| chunk.of(sources).fine(chunk.place))?;
     writer.slices(Section::Vectors, &order, |chunk| chunk.of(sources).vector(chunk.place))?;
@@ -50,11 +49,9 @@ pub(super) fn sections(
 pub(crate) fn write(sources: &[&dyn Source], dimensions: usize) -> Segment {
     let mut bytes = Vec::new();
     match sections(sources, dimensions, &mut bytes, &|| false) {
-        Ok(layout) => Segment { bytes: super::Bytes::Memory(aligned(&bytes)), layout },
+        Ok(layout) => Segment::new(Bytes::Memory(aligned(&bytes)), layout),
         // Memory takes whatever is written to it, and nobody asked to stop.
-        Err(_) => {
-            Segment { bytes: super::Bytes::Memory(Vec::new()), layout: Layout::of(0, dimensions) }
-        }
+        Err(_) => Segment::new(Bytes::Memory(Vec::new()), Layout::of(0, dimensions)),
     }
 }
 
@@ -220,19 +217,19 @@ impl Writer<'_> {
         self.each(Section::Lengths, order, |chunk| chunk.of(sources).length(chunk.place))
     }
 
-    fn signs(&mut self, order: &Order, sources: &[&dyn Source]) -> io::Result<()> {
-        self.begin(Section::Signs)?;
-        let words = self.layout.dimensions.div_ceil(64) as usize;
+    fn coarse(&mut self, order: &Order, sources: &[&dyn Source]) -> io::Result<()> {
+        self.begin(Section::Coarse)?;
+        let words = self.layout.dimensions.div_ceil(64) as usize + 1;
         for block in order.chunks.chunks(ROWS) {
             for word in 0..words {
                 let mut lanes = [0_u64; ROWS];
                 for (lane, chunk) in lanes.iter_mut().zip(block) {
-                    *lane = chunk.of(sources).signs(chunk.place, word);
+                    *lane = chunk.of(sources).coarse(chunk.place, word);
                 }
                 self.put(cast_slice(&lanes))?;
             }
         }
-        self.end(Section::Signs);
+        self.end(Section::Coarse);
         Ok(())
     }
 
