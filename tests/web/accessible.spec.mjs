@@ -28,6 +28,7 @@ for (const colorScheme of ['light', 'dark']) {
     });
 
     test(`the administrator's views, ${colorScheme}, ${size}`, async ({ person, demo }) => {
+      test.setTimeout(60_000);
       const page = await person('admin', { colorScheme, viewport, reducedMotion: 'reduce' });
       await page.goto(`${demo.url}/admin`);
       const views = page.getByRole('navigation', { name: 'Administration' });
@@ -49,6 +50,10 @@ for (const colorScheme of ['light', 'dark']) {
       await views.getByRole('link', { name: 'Agents' }).click();
       await page.getByRole('button', { name: 'New agent' }).click();
       expect(await violations(page), 'the dialog').toEqual([]);
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Delegate acme-reader' }).click();
+      await page.getByRole('button', { name: 'Add a bound' }).first().click();
+      expect(await violations(page), 'the bounds of a delegation').toEqual([]);
     });
   }
 }

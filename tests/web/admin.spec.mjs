@@ -35,7 +35,111 @@ test('an agent is registered, delegated to, and revoked', async ({ person }) => 
   await page.keyboard.press('Enter');
   await dialog.getByRole('button', { name: `Revoke ${name}` }).click();
   await expect(page.getByRole('status').filter({ hasText: `${name} is revoked.` })).toBeVisible();
-  await expect(row).toHaveCount(0);
+  await expect(page.getByRole('table', { name: 'Agents', exact: true })).not.toContainText(name);
+  await expect(page.getByRole('table', { name: 'Revoked agents' })).toContainText(name);
+});
+
+/** Registers an agent and delegates to it, up to the bounds; says its client id. */
+async function appoint(page, name, bound) {
+  await page.getByRole('button', { name: 'New agent' }).click();
+  await page.getByRole('textbox', { name: 'Name' }).fill(name);
+  await page.getByRole('combobox', { name: 'It proves itself by' }).selectOption('client-id');
+  await page.getByRole('button', { name: 'Register' }).click();
+  await page.getByRole('button', { name: `Delegate ${name}` }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox', { name: 'Permissions' }).fill('write:documents');
+  await bound(dialog);
+  await dialog.getByRole('button', { name: 'Delegate' }).click();
+  await expect(dialog).toBeHidden();
+  const row = page.getByRole('row').filter({ hasText: name });
+  return row.locator('code').textContent();
+}
+
+/** Stores a document as an agent does. */
+async function bring(demo, client, id, metadata) {
+  const { token } = await (await fetch(`${demo.url}/authsec/uflow/sdk/delegation-token?client_id=${client}`)).json();
+  return fetch(`${demo.url}/api/documents`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ documents: [{ id, text: 'The canteen opens at noon.', metadata }] }),
+  });
+}
+
+test('a delegation is bounded, and a later one takes the bounds over', async ({ person, demo }) => {
+  const page = await administer(person, 'Agents');
+  const name = `bounded-${Date.now()}`;
+  const client = await appoint(page, name, async (dialog) => {
+    const writes = dialog.getByRole('group', { name: 'Documents that it may write' });
+    await expect(writes).toContainText('Any');
+    await writes.getByRole('button', { name: 'Add a bound' }).click();
+    await expect(writes.getByRole('combobox', { name: 'Attribute' })).toBeFocused();
+    await writes.getByRole('textbox', { name: 'Value' }).fill('hr, sales');
+    await writes.getByRole('button', { name: 'Add a bound' }).click();
+    const second = writes.locator('.bound').nth(1);
+    await second.getByRole('combobox', { name: 'Attribute' }).selectOption('clearance_level');
+    await second.getByRole('combobox', { name: 'How' }).selectOption('is at most');
+    await second.getByRole('combobox', { name: 'Value' }).selectOption('Internal');
+    const reads = dialog.getByRole('group', { name: 'Documents that it may read for people' });
+    await reads.getByRole('button', { name: 'Add a bound' }).click();
+    await reads.getByRole('textbox', { name: 'Value' }).fill('sales');
+  });
+  const row = page.getByRole('row').filter({ hasText: name });
+  await expect(row).toContainText('writes where clearance_level ≤ Internal; department = hr, sales');
+  await expect(row).toContainText('reads for people where department = sales');
+  expect((await bring(demo, client, `${name}/a`, { department: 'legal', clearance_level: 'Public' })).status).toBe(403);
+  expect((await bring(demo, client, `${name}/a`, { department: 'hr', clearance_level: 'Secret' })).status).toBe(403);
+  expect((await bring(demo, client, `${name}/a`, { department: 'hr', clearance_level: 'Public' })).status).toBe(200);
+
+  await row.getByRole('button', { name: `Delegate ${name}` }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Remove the bound on clearance_level' }).click();
+  await expect(dialog.getByRole('button', { name: 'Add a bound' }).first()).toBeFocused();
+  await dialog.getByRole('button', { name: 'Delegate' }).click();
+  await expect(row).toContainText('writes where department = hr, sales');
+  await expect(row).not.toContainText('clearance_level');
+  await expect(row).toContainText('reads for people where department = sales');
+});
+
+test('what a revoked agent brought is quarantined, released and removed', async ({ person, demo }) => {
+  const page = await administer(person, 'Agents');
+  const name = `rogue-${Date.now()}`;
+  const client = await appoint(page, name, () => undefined);
+  const id = `${name}/canteen`;
+  expect((await bring(demo, client, id, { department: 'hr', clearance_level: 'Public' })).status).toBe(200);
+
+  const dialog = page.getByRole('dialog');
+  const row = page.getByRole('table', { name: 'Revoked agents' }).getByRole('row').filter({ hasText: name });
+  const decide = async (button, confirmed = button) => {
+    await page.getByRole('button', { name: button, exact: true }).click();
+    await dialog.getByRole('button', { name: confirmed }).click();
+    await expect(dialog).toBeHidden();
+  };
+  await page.getByRole('button', { name: `Revoke ${name}` }).click();
+  await dialog.getByRole('checkbox', { name: /^Quarantine what it brought/ }).check();
+  await dialog.getByRole('button', { name: `Revoke ${name}` }).click();
+  await expect(row).toContainText('in quarantine');
+
+  const reader = await person('admin');
+  const readable = async () => {
+    await reader.goto(`${demo.url}/admin/who#document=${encodeURIComponent(id)}`);
+    await reader.reload();
+    await expect(reader.getByRole('heading', { level: 2, name: id })).toBeVisible();
+    return !(await reader.getByText('in quarantine').isVisible());
+  };
+  expect(await readable()).toBe(false);
+  await decide(`Release what ${name} brought`);
+  await expect(row).toContainText('stays');
+  expect(await readable()).toBe(true);
+  await decide(`Quarantine what ${name} brought`);
+  expect(await readable()).toBe(false);
+  await decide(`Remove what ${name} brought`);
+  await expect(row).toContainText('removed');
+  await expect(row.getByRole('button')).toHaveCount(0);
+
+  await page.goto(`${demo.url}/admin/audit#agent=${name}`);
+  const trail = page.getByRole('row');
+  await expect(trail.filter({ hasText: `Released what ${name} brought` })).toContainText('admin');
+  await expect(trail.filter({ hasText: 'Agent revoked' }).first()).toContainText(`Quarantined what ${name} brought`);
 });
 
 test.describe('a mistake', () => {
@@ -61,6 +165,24 @@ test('the trail is searched by person and narrowed by a click', async ({ person 
   await rows.first().getByRole('button', { name: 'engineering/phoenix-charter.md' }).click();
   await expect(page.getByRole('textbox', { name: 'Document' })).toHaveValue('engineering/phoenix-charter.md');
   await expect(rows.first()).toContainText('engineering/phoenix-charter.md');
+});
+
+test("an administrator's questions are on record, in words", async ({ person, demo }) => {
+  const page = await administer(person, 'Who');
+  await page.goto(`${demo.url}/admin/who#document=engineering%2Fphoenix-charter.md`);
+  await expect(page.getByRole('heading', { name: 'engineering/phoenix-charter.md' })).toBeVisible();
+  await page.getByRole('navigation', { name: 'Administration' }).getByRole('link', { name: 'Audit' }).click();
+  await page.getByRole('combobox', { name: 'Event' }).selectOption('Administration');
+  await page.getByRole('textbox', { name: 'Person' }).fill('admin');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await expect(page.getByRole('button', { name: 'Search' })).toBeFocused();
+  const asked = page.getByRole('row').filter({ hasText: 'Asked who can read engineering/phoenix-charter.md' }).first();
+  await expect(asked).toContainText('admin');
+  await asked.getByText(/^Record \d+/).click();
+  await expect(asked.getByText('request id')).toBeVisible();
+  await expect(page.getByRole('row').filter({ hasText: 'Searched the audit trail: person admin, event admin' }).first()).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole('textbox', { name: 'Person' })).toHaveValue('');
 });
 
 test('labels are counted', async ({ person }) => {

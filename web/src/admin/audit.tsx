@@ -1,14 +1,17 @@
 // Search in the audit trail.
 
 import type { JSX } from 'preact';
-import { useCallback, useState } from 'preact/hooks';
+import { useCallback, useMemo, useState } from 'preact/hooks';
 
 import { call } from '../api/client';
 import type { Problem } from '../api/problem';
 import type { components } from '../api/schema';
-import { text } from './form';
+import { about, go } from '../router';
+import { Said } from './claims-form';
+import { useAnew } from './form';
 import { asProblem, useLoaded } from './loaded';
 import { Await, Field, Table, Trouble, type Column } from './parts';
+import { EVENTS, inWords, rest } from './recorded';
 import { moment } from './words';
 
 type Recorded = components['schemas']['Recorded'];
@@ -18,23 +21,6 @@ const FIELDS = ['person', 'document', 'agent', 'event', 'from', 'to'] as const;
 type FieldName = (typeof FIELDS)[number];
 type Wanted = Readonly<Partial<Record<FieldName, string>>>;
 
-const EVENTS: Record<Kind, string> = {
-  retrieved: 'Retrieved',
-  ingested: 'Ingested',
-  token_issued: 'Token issued',
-  token_refused: 'Token refused',
-  token_revoked: 'Token revoked',
-  agent_created: 'Agent created',
-  agent_revoked: 'Agent revoked',
-  delegated: 'Delegated',
-  delegation_revoked: 'Delegation taken back',
-  key_rotated: 'Key rotated',
-  vault_read: 'Vault read',
-  vault_refused: 'Vault refused',
-  claims_seen: 'New claims seen',
-  pruned: 'Old records removed',
-  admin: 'Administered',
-};
 const SHOWN = 50;
 /** How many documents of a record are named before the rest is only counted. */
 const NAMED = 3;
@@ -52,39 +38,48 @@ function search(wanted: Wanted, before: number | null, signal?: AbortSignal) {
   return call('get', '/api/admin/audit', { query, ...(signal ? { signal } : {}) });
 }
 
+/** What an address looks for. */
+function wantedIn(address: URLSearchParams): Wanted {
+  const written = FIELDS.map((name) => [name, address.get(name)?.trim() ?? ''] as const);
+  return Object.fromEntries(written.filter(([, value]) => value !== ''));
+}
+
+function look(wanted: Wanted): void {
+  const query = new URLSearchParams(wanted).toString();
+  go(query === '' ? '/admin/audit' : `/admin/audit#${query}`);
+}
+
 /** The form, and what it finds. */
 export function Audit(): JSX.Element {
-  const [wanted, setWanted] = useState<Wanted>({});
+  const address = about.value;
+  const wanted = useMemo(() => wantedIn(address), [address]);
   const load = useCallback((signal: AbortSignal) => search(wanted, null, signal), [wanted]);
   const first = useLoaded(load);
   return (
     <section aria-label="Audit trail">
-      <Form key={JSON.stringify(wanted)} wanted={wanted} look={setWanted} />
+      <Form wanted={wanted} />
       <Await from={first}>
-        {(page) => <Found key={page.records[0]?.seq ?? 0} wanted={wanted} first={page} look={setWanted} />}
+        {(page) => <Found wanted={wanted} first={page} />}
       </Await>
       <p class="hint">A search is on record, too. What was asked is not: only who asked, and which documents were returned.</p>
     </section>
   );
 }
 
-function Form({ wanted, look }: { readonly wanted: Wanted; readonly look: (wanted: Wanted) => void }): JSX.Element {
+function Form({ wanted }: { readonly wanted: Wanted }): JSX.Element {
+  const [written, write] = useAnew(wanted, (wanted) => wanted);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
-    const written = FIELDS.map((name) => [name, text(fields, name)] as const);
-    look(Object.fromEntries(written.filter(([, value]) => value !== '')));
+    look(wantedIn(new URLSearchParams(written)));
   };
+  const field = (name: FieldName) => ({
+    value: written[name] ?? '',
+    onInput: (event: InputEvent) => write({ ...written, [name]: (event.currentTarget as HTMLInputElement).value }),
+  });
   const words = (name: FieldName, title: string) => (
-    <Field name={title}>
-      {(id) => <input id={id} name={name} defaultValue={wanted[name] ?? ''} autocomplete="off" spellcheck={false} />}
-    </Field>
+    <Field name={title}>{(id) => <input id={id} {...field(name)} autocomplete="off" spellcheck={false} />}</Field>
   );
-  const time = (name: FieldName, title: string) => (
-    <Field name={title}>
-      {(id) => <input id={id} name={name} type="datetime-local" defaultValue={wanted[name] ?? ''} />}
-    </Field>
-  );
+  const time = (name: FieldName, title: string) => <Field name={title}>{(id) => <input id={id} type="datetime-local" {...field(name)} />}</Field>;
   return (
     <form class="search" role="search" aria-label="Audit trail" onSubmit={submit}>
       {words('person', 'Person')}
@@ -92,7 +87,7 @@ function Form({ wanted, look }: { readonly wanted: Wanted; readonly look: (wante
       {words('agent', 'Agent')}
       <Field name="Event">
         {(id) => (
-          <select id={id} name="event" defaultValue={wanted.event ?? ''}>
+          <select id={id} value={written.event ?? ''} onChange={(event) => write({ ...written, event: event.currentTarget.value })}>
             <option value="">Any</option>
             {Object.entries(EVENTS).map(([kind, words]) => <option key={kind} value={kind}>{words}</option>)}
           </select>
@@ -108,21 +103,19 @@ function Form({ wanted, look }: { readonly wanted: Wanted; readonly look: (wante
   );
 }
 
-function Found(given: {
-  readonly wanted: Wanted;
-  readonly first: { readonly records: readonly Recorded[]; readonly next?: number | null };
-  readonly look: (wanted: Wanted) => void;
-}): JSX.Element {
-  const { wanted, look } = given;
-  const [records, setRecords] = useState(given.first.records);
-  const [next, setNext] = useState(given.first.next ?? null);
+interface Page {
+  readonly records: readonly Recorded[];
+  readonly next?: number | null;
+}
+
+function Found({ wanted, first }: { readonly wanted: Wanted; readonly first: Page }): JSX.Element {
+  const [{ records, next }, setPage] = useAnew(first, (page) => page);
   const [trouble, setTrouble] = useState<Problem | null>(null);
   if (records.length === 0) return <p class="empty">Nothing on record matches this.</p>;
   const older = () => {
-    search(wanted, next).then(
+    search(wanted, next ?? null).then(
       (page) => {
-        setRecords([...records, ...page.records]);
-        setNext(page.next ?? null);
+        setPage({ ...page, records: [...records, ...page.records] });
         setTrouble(null);
       },
       (error: unknown) => setTrouble(asProblem(error)),
@@ -136,30 +129,55 @@ function Found(given: {
   const columns: Column<Recorded>[] = [
     { name: 'Time', cell: ({ time }) => <time dateTime={time}>{moment(time)}</time> },
     { name: 'Event', kind: 'main', cell: (record) => <What record={record} /> },
-    { name: 'Who', kind: 'name', cell: ({ agent, subject }) => (agent ? narrow('agent', agent) : subject ? narrow('person', subject) : <span class="quiet">the server</span>) },
-    { name: 'Documents', cell: ({ document_ids: ids = [] }) => <Documents ids={ids} narrow={(id) => narrow('document', id)} /> },
+    { name: 'Who', kind: 'name', cell: (record) => <Who record={record} narrow={narrow} /> },
+    { name: 'Documents', kind: 'wide', cell: ({ document_ids: ids = [] }) => <Documents ids={ids} narrow={(id) => narrow('document', id)} /> },
   ];
   return (
     <>
       <Table caption="Records, newest first" columns={columns} rows={records} rowKey={(record) => record.seq} />
       {trouble && <Trouble problem={trouble} again={older} />}
-      {next !== null && <button type="button" class="button older" onClick={older}>Show older records</button>}
+      {next !== undefined && next !== null && <button type="button" class="button older" onClick={older}>Show older records</button>}
     </>
   );
 }
 
-function What({ record: { kind, outcome, scope, detail } }: { readonly record: Recorded }): JSX.Element {
+function What({ record }: { readonly record: Recorded }): JSX.Element {
+  const { outcome, claims } = record;
+  const { title, more } = inWords(record);
   return (
     <>
-      <strong>{EVENTS[kind]}</strong>
-      {outcome !== 'ok' && <span class="chip warn">{outcome}</span>}
-      {(scope ?? detail) !== undefined && <div class="quiet small words">{[scope, detail].filter(Boolean).join(' · ')}</div>}
+      <strong class="words">{title}</strong> {outcome !== 'ok' && <span class="chip warn">{outcome}</span>}
+      {more !== '' && <div class="quiet small words">{more}</div>}
+      {claims && <Said claims={claims.said} />}
+      <details class="small">
+        <summary>Record {record.seq}</summary>
+        <dl class="record">
+          {rest(record).map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
+      </details>
+    </>
+  );
+}
+
+/** The person, the agent, or the agent and who did it to the agent. */
+function Who({ record: { agent, subject }, narrow }: { readonly record: Recorded; readonly narrow: (field: FieldName, value: string) => JSX.Element }): JSX.Element {
+  const person = subject && !(agent && subject.startsWith('spiffe://')) ? subject : null;
+  if (!agent && person === null) return <span class="quiet">the server</span>;
+  return (
+    <>
+      {person !== null && <div>{narrow('person', person)}</div>}
+      {agent && <div>{person !== null && <span class="quiet">agent </span>}{narrow('agent', agent)}</div>}
     </>
   );
 }
 
 function Documents({ ids, narrow }: { readonly ids: readonly string[]; readonly narrow: (id: string) => JSX.Element }): JSX.Element {
-  if (ids.length === 0) return <span class="quiet">none</span>;
+  if (ids.length === 0) return <span class="quiet">–</span>;
   return (
     <ul class="documents">
       {ids.slice(0, NAMED).map((id) => <li key={id}>{narrow(id)}</li>)}

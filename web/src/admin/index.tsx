@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import './admin.css';
+import './answers.css';
 import { path } from '../router';
 import { Agents } from './agents';
 import { Audit } from './audit';

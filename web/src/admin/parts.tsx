@@ -11,7 +11,7 @@ import { ago, moment } from './words';
 export interface Column<Row> {
   readonly name: string;
   readonly cell: (row: Row) => ComponentChildren;
-  readonly kind?: 'main' | 'name' | 'number' | 'actions';
+  readonly kind?: 'main' | 'name' | 'wide' | 'number' | 'actions';
 }
 
 /**
