@@ -1,7 +1,7 @@
 // Agents: who brings documents, what is delegated to them, and taking it back.
 
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { call } from '../api/client';
 import type { components } from '../api/schema';
@@ -28,6 +28,11 @@ export function Agents(): JSX.Element {
   const loaded = useLoaded(load);
   const [asked, setAsked] = useState<Asked | null>(null);
   const [done, setDone] = useState('');
+  const status = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    // The button that was pressed may be gone with its row, and the focus with it.
+    if (done !== '' && document.activeElement === document.body) status.current?.focus();
+  }, [done, loaded.value]);
   const close = () => setAsked(null);
   const finish = (what: string) => {
     close();
@@ -37,7 +42,7 @@ export function Agents(): JSX.Element {
   return (
     <section aria-label="Agents">
       <div class="bar">
-        <p class="done" role="status">{done}</p>
+        <p ref={status} class="done" role="status" tabIndex={-1}>{done}</p>
         <button type="button" class="button strong" onClick={() => setAsked({ act: 'create' })}>New agent</button>
       </div>
       <Await from={loaded}>{({ agents }) => <List agents={agents} ask={setAsked} />}</Await>
@@ -87,6 +92,7 @@ function Name({ agent }: { readonly agent: Agent }): JSX.Element {
       <strong>{agent.name}</strong>
       <div class="quiet small">{agent.auth}</div>
       <code class="id">{agent.client_id}</code>
+      <div><a class="link small" href={`/admin/audit#${new URLSearchParams({ agent: agent.name }).toString()}`} aria-label={`Records of ${agent.name}`}>Records</a></div>
     </>
   );
 }

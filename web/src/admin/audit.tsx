@@ -9,6 +9,7 @@ import type { components } from '../api/schema';
 import { about, go } from '../router';
 import { Said } from './claims-form';
 import { useAnew } from './form';
+import { whoReads } from './links';
 import { asProblem, useLoaded } from './loaded';
 import { Await, Field, Table, Trouble, type Column } from './parts';
 import { EVENTS, inWords, rest } from './recorded';
@@ -58,6 +59,7 @@ export function Audit(): JSX.Element {
   return (
     <section aria-label="Audit trail">
       <Form wanted={wanted} />
+      {wanted.document && <p class="summary"><a class="link" href={whoReads({ document: wanted.document })}>Who can read {wanted.document} now?</a></p>}
       <Await from={first}>
         {(page) => <Found wanted={wanted} first={page} />}
       </Await>

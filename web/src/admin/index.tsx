@@ -37,11 +37,22 @@ export default function Admin(): JSX.Element {
   const here = VIEWS.find((view) => view.at === path.value) ?? AGENTS;
   const tabs = useRef<HTMLElement>(null);
   useEffect(() => tabs.current?.querySelector('[aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' }), [here]);
+  const frame = useRef<HTMLDivElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const before = useRef(here);
+  const title = here.title ?? here.name;
   useEffect(() => {
-    document.title = `${here.name} · Bailiwick`;
+    document.title = `${title} · Bailiwick`;
+  }, [title]);
+  useEffect(() => {
+    if (before.current === here) return;
+    before.current = here;
+    frame.current?.scrollTo(0, 0);
+    // The link that led here may be gone with its view, and the focus with it.
+    if (document.activeElement === document.body) heading.current?.focus();
   }, [here]);
   return (
-    <div class="administration">
+    <div ref={frame} class="administration">
       <div class="page">
         <nav ref={tabs} class="admin-nav" aria-label="Administration">
           <ul>
@@ -53,7 +64,7 @@ export default function Admin(): JSX.Element {
           </ul>
         </nav>
         <header class="admin-head">
-          <h1>{here.title ?? here.name}</h1>
+          <h1 ref={heading} tabIndex={-1}>{title}</h1>
           <p>{here.about}</p>
         </header>
         <here.View key={here.at} />

@@ -53,7 +53,7 @@ export function LabelTable(given: { readonly caption?: string; readonly labels: 
     { name: 'Actions', kind: 'actions', cell: ({ attributes }) => attributes && <WhoReads label={attributes} /> },
   ];
   const largest = labels.toSorted((a, b) => b.documents - a.documents);
-  return <Table caption={caption} columns={columns} rows={largest} rowKey={(label) => JSON.stringify(label.attributes)} />;
+  return <Table short caption={caption} columns={columns} rows={largest} rowKey={(label) => JSON.stringify(label.attributes)} />;
 }
 
 function WhoReads({ label }: { readonly label: Attributes }): JSX.Element {

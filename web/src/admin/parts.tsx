@@ -24,10 +24,12 @@ export function Table<Row>(given: {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly rowKey: (row: Row) => string | number;
+  /** Whether cells are short, so that a card has several of them on a line. */
+  readonly short?: boolean;
 }): JSX.Element {
-  const { caption, columns, rows, rowKey } = given;
+  const { caption, columns, rows, rowKey, short = false } = given;
   return (
-    <table class="table" role="table">
+    <table class={short ? 'table short' : 'table'} role="table">
       <caption class="hidden-visually">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">

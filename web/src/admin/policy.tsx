@@ -63,7 +63,7 @@ function Decides({ policy: { policy, refused } }: { readonly policy: InForce }):
         <p class="quiet">A document may be read when {ENGINES[engine] ?? engine} allows it{rules && ', and all of these hold'}.</p>
       )}
       {(rules || engine === 'rules') && <Members group={policy} />}
-      {engine !== 'rules' && <pre class="code" tabIndex={0} aria-label="As it is configured">{written(policy)}</pre>}
+      {engine !== 'rules' && <pre class="code" tabIndex={0} aria-label="The engine's configuration">{written({ ...policy, rule: [], any: [], all: [] })}</pre>}
     </>
   );
 }

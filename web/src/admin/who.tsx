@@ -12,7 +12,7 @@ import { useAnew } from './form';
 import { described, naming, subjectOf, viewAs, whoReads, type Subject } from './links';
 import { useLoaded } from './loaded';
 import { Await, Field } from './parts';
-import { inWords, number } from './words';
+import { number } from './words';
 
 type Readers = components['schemas']['Who'];
 type Class = components['schemas']['Class'];
@@ -59,7 +59,7 @@ function Found({ readers, subject }: { readonly readers: Readers; readonly subje
   return (
     <>
       <h2 class="words">{subject.document ?? 'Documents with this label'}</h2>
-      {label ? <p class="quiet">{inWords(label)}</p> : <p><span class="chip warn">in quarantine</span></p>}
+      {label ? <Said claims={label} /> : <p><span class="chip warn">in quarantine</span></p>}
       <p class={classes.length > 0 ? 'verdict allowed' : 'verdict denied'}>{verdict(classes.length, known)}</p>
       <p class="hint">
         {label ? 'Known are the claims of everybody who has asked, as far back as the audit trail goes. Each set stands for all people whose tokens say the same.' : 'Nobody can read it until it is released or gets a label.'}

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import { call } from '../api/client';
 import { Problem } from '../api/problem';
+import { me } from '../session/me';
 import { Chips } from '../ui/chips';
 import { Icon } from '../ui/icon';
 import { Markdown } from '../ui/markdown';
@@ -77,6 +78,11 @@ function Open({ shown, source, sources, answer }: Props) {
         <p class="path">{source.node.ref_doc_id}</p>
         <Chips of={label(source, sources.classification)} />
         <Why document={source.node.ref_doc_id} />
+        {me.value?.administrator && (
+          <p>
+            <a href={`/admin/who#${new URLSearchParams({ document: source.node.ref_doc_id }).toString()}`}>Who else can read this?</a>
+          </p>
+        )}
         <div class="prose text">
           <Markdown text={untitled(whole.value ?? source.node.text, title(source))} weave={weave} />
         </div>
