@@ -9,7 +9,7 @@ import { claimsOf, type Written } from './claims';
 import { ClaimFields, Said } from './claims-form';
 import { useSending } from './form';
 import { LabelTable } from './labels';
-import { Field, Trouble } from './parts';
+import { Field, LongList, Trouble } from './parts';
 import type { InForce } from './policy';
 import { found, Mistake, read, written, type Place } from './policy-text';
 import { count, number } from './words';
@@ -17,9 +17,6 @@ import { count, number } from './words';
 type Difference = components['schemas']['Difference'];
 type ClassChange = components['schemas']['ClassChange'];
 type Reach = components['schemas']['Reach'];
-
-/** How many sets of claims are shown before one asks for all. */
-const SHOWN = 20;
 
 /** The text of the policy, to be changed, and what the change would do. */
 export function Change({ policy }: { readonly policy: InForce }): JSX.Element {
@@ -113,7 +110,6 @@ function select(field: HTMLTextAreaElement, place: Place | null): void {
 
 function Outcome({ difference }: { readonly difference: Difference }): JSX.Element {
   const { before, after, classes, labels, changed } = difference;
-  const [all, showAll] = useState(false);
   const sets = `${number(classes)} known ${classes === 1 ? 'set' : 'sets'} of claims`;
   if (changed.length === 0) {
     return (
@@ -128,10 +124,7 @@ function Outcome({ difference }: { readonly difference: Difference }): JSX.Eleme
     <>
       <h3>Something changes for {number(changed.length)} of {sets}</h3>
       <p class="quiet">Each set stands for all people whose tokens say the same. Compared over {count(labels, 'label')}.</p>
-      <ul class="changes">
-        {(all ? most : most.slice(0, SHOWN)).map((change) => <Changed key={change.class} change={change} />)}
-      </ul>
-      {!all && most.length > SHOWN && <button type="button" class="button older" onClick={() => showAll(true)}>Show all {number(most.length)}</button>}
+      <LongList label="What changes" items={most} entry={(change) => <Changed key={change.class} change={change} />} />
     </>
   );
 }

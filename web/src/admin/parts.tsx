@@ -1,11 +1,11 @@
 // The parts that the administrator's views are made of.
 
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
 
 import type { Problem } from '../api/problem';
 import type { Loaded } from './loaded';
-import { ago, moment } from './words';
+import { ago, moment, number } from './words';
 
 /** A column: its heading, and what it shows of a row. */
 export interface Column<Row> {
@@ -53,6 +53,25 @@ export function Table<Row>(given: {
         ))}
       </tbody>
     </table>
+  );
+}
+
+/** How many entries of a list are shown before one asks for all. */
+const SHOWN = 20;
+
+/** A list that may be long: its first entries, and a way to all of them. */
+export function LongList<Item>(given: {
+  readonly label: string;
+  readonly items: readonly Item[];
+  readonly entry: (item: Item) => JSX.Element;
+}): JSX.Element {
+  const { label, items, entry } = given;
+  const [all, showAll] = useState(false);
+  return (
+    <>
+      <ul class="changes" aria-label={label}>{(all ? items : items.slice(0, SHOWN)).map(entry)}</ul>
+      {!all && items.length > SHOWN && <button type="button" class="button older" onClick={() => showAll(true)}>Show all {number(items.length)}</button>}
+    </>
   );
 }
 

@@ -11,7 +11,7 @@ import { Explained } from './explanation';
 import { useAnew } from './form';
 import { described, naming, subjectOf, viewAs, whoReads, type Subject } from './links';
 import { useLoaded } from './loaded';
-import { Await, Field } from './parts';
+import { Await, Field, LongList } from './parts';
 import { number } from './words';
 
 type Readers = components['schemas']['Who'];
@@ -65,9 +65,7 @@ function Found({ readers, subject }: { readonly readers: Readers; readonly subje
         {label ? 'Known are the claims of everybody who has asked, as far back as the audit trail goes. Each set stands for all people whose tokens say the same.' : 'Nobody can read it until it is released or gets a label.'}
         {label && subject.document !== undefined && <> Or <a class="link" href={viewAs(null, subject)}>ask for somebody else</a>.</>}
       </p>
-      <ul class="changes" aria-label="Who can read this">
-        {classes.map((one) => <Reader key={one.name} reader={one} subject={subject} />)}
-      </ul>
+      <LongList label="Who can read this" items={classes} entry={(one) => <Reader key={one.name} reader={one} subject={subject} />} />
     </>
   );
 }
