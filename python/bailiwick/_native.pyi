@@ -2,16 +2,30 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Unpack
 
 __all__ = ["Bailiwick", "Claims", "Explanation", "Hit", "Index", "Policy", "Verifier"]
 
 _Vector = npt.ArrayLike
 _Filters = Mapping[str, Any]
-_Mode = Literal["dense", "lexical", "hybrid"]
+
+class _Options(TypedDict, total=False):
+    text: str | None
+    """Words to look for besides the vector."""
+    mode: Literal["dense", "lexical", "hybrid"] | None
+    """By default, what the query is: a vector, words, or both."""
+    filters: _Filters | None
+    """In the JSON form of LlamaIndex's `MetadataFilters`."""
+    exact: bool
+    """Whether every permitted vector is compared whole; false by default."""
+    dense_weight: float
+    """How much vectors count beside words, from 0 to 1; 0.5 by default."""
+    diversity: float
+    """How much a passage loses that is like a better one, from 0 to 1; 0 by default."""
 
 @final
 class Verifier:
@@ -192,18 +206,11 @@ class Index:
         query: str | _Vector,
         bailiwick: Bailiwick,
         k: int = 10,
-        *,
-        text: str | None = None,
-        mode: _Mode | None = None,
-        filters: _Filters | None = None,
-        exact: bool = False,
-        dense_weight: float = 0.5,
-        diversity: float = 0.0,
+        **options: Unpack[_Options],
     ) -> tuple[list[str], npt.NDArray[np.float32]]:
         """The ids and scores of the best `k` passages inside the bailiwick, ties by id.
 
-        Words are found by BM25, a vector by its nearness, and a vector with `text` by both; `mode`
-        chooses otherwise. `filters` has the JSON form of LlamaIndex's `MetadataFilters`.
+        Words are found by BM25, a vector by its nearness, and a vector with `text` by both.
         """
 
     def search_batch(
@@ -211,13 +218,7 @@ class Index:
         vectors: _Vector,
         bailiwick: Bailiwick,
         k: int = 10,
-        *,
-        text: str | None = None,
-        mode: _Mode | None = None,
-        filters: _Filters | None = None,
-        exact: bool = False,
-        dense_weight: float = 0.5,
-        diversity: float = 0.0,
+        **options: Unpack[_Options],
     ) -> list[tuple[list[str], npt.NDArray[np.float32]]]:
         """`search` for each row of `vectors`, on all cores."""
 
@@ -226,13 +227,7 @@ class Index:
         query: str | _Vector,
         bailiwick: Bailiwick,
         k: int = 10,
-        *,
-        text: str | None = None,
-        mode: _Mode | None = None,
-        filters: _Filters | None = None,
-        exact: bool = False,
-        dense_weight: float = 0.5,
-        diversity: float = 0.0,
+        **options: Unpack[_Options],
     ) -> list[Hit]:
         """`search`, with texts and metadata."""
 

@@ -26,8 +26,8 @@ from bailiwick import (
 from llama_index.vector_stores.bailiwick.nodes import (
     NODE_ID,
     REF_DOC_ID,
+    nodes_of,
     relabelled,
-    restored,
     stored,
 )
 
@@ -72,11 +72,12 @@ class BailiwickVectorStore(BasePydanticVectorStore):
     @property
     def client(self) -> Index:
         """The index."""
-        if self._index is None:
+        index = self._index
+        if index is None:
             raise BailiwickError(
                 "a store that was pickled has no index any more; make a new one with Index.open"
             )
-        return self._index
+        return index
 
     def __getstate__(self) -> dict[str, Any]:
         # Neither the index nor whom the store acts for goes into a pickle.
@@ -156,7 +157,7 @@ class BailiwickVectorStore(BasePydanticVectorStore):
         if within is None or conditions is None:
             return []
         found = self.client.documents(within, _group(conditions) if conditions else None)
-        return [restored(hit, self._attributes) for hit in found]
+        return nodes_of(found, self._attributes)
 
     def query(
         self, query: VectorStoreQuery, *, bailiwick: Bailiwick | None = None, **kwargs: Any
@@ -173,7 +174,7 @@ class BailiwickVectorStore(BasePydanticVectorStore):
             options["filters"] = _group(conditions)
         hits = self.client.retrieve(looked_for, within, k, **options)
         return VectorStoreQueryResult(
-            nodes=[restored(hit, self._attributes) for hit in hits],
+            nodes=nodes_of(hits, self._attributes),
             similarities=[hit.score or 0.0 for hit in hits],
             ids=[hit.id for hit in hits],
         )

@@ -1,9 +1,9 @@
 """LlamaIndex's nodes as passages of the index, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from llama_index.core.schema import BaseNode, Document, ImageNode, IndexNode, Node, TextNode
+from llama_index.core.schema import BaseNode, Document, ImageNode, Node, TextNode
 
 from bailiwick import Hit
 
@@ -14,8 +14,7 @@ _CONTENT, _TYPE = "_node_content", "_node_type"
 RESERVED = frozenset({NODE_ID, REF_DOC_ID, _CONTENT, _TYPE, "doc_id", "document_id"})
 # What is stored by itself, or is not for storing.
 _APART = {"id_", "embedding", "metadata", "text", "text_resource", "class_name", "obj"}
-# An `IndexNode` comes back as the text that it is: what it points to would be opened without asking
-# who may.
+_EXCLUDED = ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys")
 _KINDS: dict[str, type[BaseNode]] = {
     kind.class_name(): kind for kind in (Document, ImageNode, Node, TextNode)
 }
@@ -25,6 +24,9 @@ def stored(node: BaseNode) -> dict[str, Any]:
     """What is stored with a node's text: its metadata, and what it takes to make it again."""
     own = node.metadata
     content = node.model_dump(mode="json", exclude=_APART, exclude_defaults=True)
+    del content["class_name"]
+    # An `IndexNode` comes back as text: what it points to would be opened without asking who may.
+    content.pop("index_id", None)
     # The order is that of the prompt; the index sorts.
     content["metadata"] = list(own), {name: own[name] for name in own if name in RESERVED}
     source = node.ref_doc_id
@@ -39,24 +41,29 @@ def relabelled(former: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[s
     return {**metadata, **kept}
 
 
-def restored(hit: Hit, attributes: list[str]) -> BaseNode:
-    """The node that was stored, with the metadata that it has now.
+def nodes_of(hits: Iterable[Hit], attributes: list[str]) -> list[BaseNode]:
+    """The nodes that were stored, with the metadata that they have now.
 
     Attributes are kept out of prompts and embeddings.
     """
+    return [_restored(hit, attributes) for hit in hits]
+
+
+def _restored(hit: Hit, attributes: list[str]) -> BaseNode:
     metadata = hit.metadata
     content, kind = metadata.pop(_CONTENT, {}), metadata.pop(_TYPE, "")
     order, shadowed = content.pop("metadata", ((), {}))
-    for name in RESERVED & metadata.keys():
-        del metadata[name]
-    metadata |= shadowed
-    content["metadata"] = {name: metadata.pop(name) for name in order if name in metadata}
-    content["metadata"] |= metadata
-    for field in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys"):
-        kept = content.get(field, ())
-        content[field] = [*kept, *(name for name in attributes if name not in kept)]
-    if kind == IndexNode.class_name():
-        content.pop("index_id", None)
+    if shadowed:
+        metadata |= shadowed
+    own = {name: metadata.pop(name) for name in order if name in metadata}
+    if not RESERVED.issuperset(metadata):
+        own |= {name: value for name, value in metadata.items() if name not in RESERVED}
+    content["metadata"] = own
+    for field in _EXCLUDED:
+        if kept := content.get(field):
+            kept += [name for name in attributes if name not in kept]
+        else:
+            content[field] = attributes.copy()
     made = _KINDS.get(kind, TextNode)
     if issubclass(made, TextNode):
         return made(id_=hit.id, text=hit.text, **content)
