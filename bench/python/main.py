@@ -36,6 +36,7 @@ NAMES = {
     "faiss-hnsw": "faiss, HNSW",
     "qdrant-edge": "qdrant-edge",
     "lancedb": "lancedb",
+    "pgvector": "pgvector, HNSW, over a socket",
 }
 
 
