@@ -16,7 +16,7 @@ use crate::rank::{Best, Greatest, Ranked};
 use crate::snapshot::{Dead, Part, Place, Visible};
 
 /// Up to so many permitted chunks, reading codes first would not be faster.
-const FEW: u64 = 1024;
+const FEW: u64 = 2048;
 /// How many of the highest bounds by the coarse code are looked at to learn how good the best are
 /// at least.
 const PROBES: usize = 100;
@@ -243,6 +243,8 @@ impl Stretch {
     /// Where bounds of at least `floor` are.
     fn survivors(&self, bounds: &[[f32; ROWS]], floor: f32, found: &mut Vec<u32>) {
         let bounds = bounds.get(self.start..self.end).unwrap_or_default();
+        // What does not count has negative infinity, and no floor is to let it in.
+        let floor = floor.max(f32::MIN);
         kernel::survivors(bounds.as_flattened(), floor, (self.start * ROWS) as u32, found);
     }
 }
