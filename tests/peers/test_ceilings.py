@@ -1,6 +1,9 @@
 """How far an agent may write: its ceiling, at every way in, for the label that is and the one that will be.
 And what becomes of all that it brought."""
 
+import http.client
+import json
+import time
 import uuid
 
 import pytest
@@ -270,6 +273,29 @@ def test_orders_are_given_over_http_too_and_by_administrators_only(rogue):
     rogue.order("quarantine")
     assert rogue.order("purge")["documents"] == "purged"
     problem(rogue.house.http.post("/api/admin/agents/nobody/quarantine", headers=bearer(rogue.admin)), 404)
+
+
+def test_what_a_revoked_agent_is_still_writing_is_out_of_reach(rogue):
+    """Its token was good when the request began, and the body ends after the order is obeyed."""
+    text = "The launch of the late one is near."
+    body = json.dumps({"documents": [document("late", text, "engineering", "Public")]}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", rogue.house.port, timeout=30)
+    connection.putrequest("POST", "/api/documents")
+    for name, value in {**bearer(rogue.mine), "Content-Type": "application/json", "Content-Length": len(body)}.items():
+        connection.putheader(name, str(value))
+    connection.endheaders()
+    connection.send(body[:-1])
+    time.sleep(0.5)
+    rogue.order("quarantine")
+    assert rogue.sees() == {"good-1", "good-2"}
+    connection.send(body[-1:])
+    answer = connection.getresponse()
+    assert answer.status in (200, 401), answer.read()
+    assert rogue.sees() == {"good-1", "good-2"}
+    problem(rogue.house.http.get("/api/documents/late", headers=bearer(rogue.alice)), 404)
+    rogue.order("release")
+    late = {"late"} if answer.status == 200 else set()
+    assert rogue.sees() == {"bad-1", "bad-2", "good-1", "good-2"} | late
 
 
 def test_an_order_waits_for_a_server_that_is_away_and_survives_its_death(rogue):

@@ -1,6 +1,6 @@
 //! Engines besides the rules: whoever answers "which of these labels may these claims read".
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +22,52 @@ pub(crate) mod remote;
 /// What `policy.engine` may be.
 const NAMES: [&str; 4] = ["rules", "rego", "opa", "authzen"];
 
-/// Labels to decide, with their numbers.
-pub(crate) type Asked = Arc<[(LabelId, Label)]>;
+/// Labels to decide.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// With their numbers, each once, none of them in quarantine.
+    pub(crate) labels: Arc<[(LabelId, Label)]>,
+    /// For each attribute a number for the value of each label; equal numbers are equal values.
+    pub(crate) columns: Arc<[Vec<u32>]>,
+}
 
 /// What an engine is asked: everything it needs, and nothing else that is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     /// The claims that the engine is told, typed ([`Disclosure`](crate::disclosure::Disclosure)).
     pub(crate) claims: Arc<Map<String, Json>>,
-    /// The labels to decide, each once, none of them in quarantine.
-    pub(crate) labels: Asked,
+    pub(crate) asked: Asked,
     pub(crate) schema: Arc<Schema>,
+}
+
+/// What of a label and of claims something depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    /// All of the label may be read.
+    pub(crate) everything: bool,
+    /// Attributes of the label.
+    pub(crate) attributes: BTreeSet<String>,
+    /// Members of the claims.
+    pub(crate) claims: BTreeSet<String>,
+}
+
+/// What an engine, or one condition of its policy, says of a label.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// The condition, and where it is written.
+    pub(crate) text: String,
+    pub(crate) reads: Reads,
+    /// None when it cannot be said.
+    pub(crate) holds: Option<bool>,
+    /// What else there is to say.
+    pub(crate) because: String,
+}
+
+impl Said {
+    /// A decision of which only the engine knows what it was made of.
+    fn decided(text: String, allowed: bool, because: String) -> Vec<Self> {
+        vec![Self { text, reads: Reads::default(), holds: Some(allowed), because }]
+    }
 }
 
 /// One state of a policy that is not made of rules. Another state is another engine.
@@ -42,9 +77,6 @@ pub(crate) struct Question {
 pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// Its table in the configuration, such as `policy.rego`.
     fn name(&self) -> &'static str;
-
-    /// What it is asked for: a rule, or an address.
-    fn asks(&self) -> String;
 
     /// What the policy was made of, as far as it is known here.
     fn source(&self) -> &str;
@@ -59,8 +91,9 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// an error, leaves a label out.
     async fn allowed(&self, question: Question) -> Result<HashSet<LabelId>, Unavailable>;
 
-    /// Why the one label of the question may, or may not, be read, as far as the engine tells.
-    async fn because(&self, question: Question, allowed: bool) -> Result<String, Unavailable>;
+    /// Why the one label of the question may, or may not, be read, as far as the engine tells:
+    /// the decision, then the conditions that it was made of.
+    async fn because(&self, question: Question, allowed: bool) -> Result<Vec<Said>, Unavailable>;
 
     /// The engine made again of what its source is now; none while nothing has changed.
     fn remade(&self) -> Result<Option<Arc<dyn Engine>>, PolicyError> {
@@ -126,7 +159,7 @@ pub(crate) async fn ask(
     engine: &dyn Engine,
     question: Question,
 ) -> Result<HashSet<LabelId>, Unavailable> {
-    let asked = Arc::clone(&question.labels);
+    let asked = Arc::clone(&question.asked.labels);
     let allowed = engine.allowed(question).await?;
     let among = asked.iter().filter(|(id, _)| allowed.contains(id)).count();
     if among != allowed.len() {

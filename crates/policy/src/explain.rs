@@ -1,5 +1,6 @@
 //! Why a person may, or may not, read a document.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::claim::ClaimValues;
 use crate::condition::Truth;
-use crate::engine::{self, Engine, Unavailable};
+use crate::engine::{self, Engine, Question, Said, Unavailable};
 use crate::label::Label;
 use crate::policy::Policy;
 use crate::rules::{Expression, Rule, Rules};
@@ -20,7 +21,8 @@ use crate::value::{Held, Scalar};
 pub struct Explanation {
     /// Whether documents with the label may be read.
     pub allowed: bool,
-    /// One step a rule, in the order of the configuration, then one for an engine besides them.
+    /// One step a rule, in the order of the configuration, then one for an engine besides them and
+    /// one for each condition that its policy is made of, as far as it tells.
     pub steps: Vec<Step>,
     /// The policy that decided.
     pub policy_revision: String,
@@ -33,16 +35,17 @@ pub struct Step {
     /// Where the rule is written, such as `policy.rule[0]`, or the engine's table, such as
     /// `policy.rego`.
     pub rule: String,
-    /// The rule in words, such as `department in claim department`.
+    /// The rule in words, such as `department in claim department`, or a condition of Rego with its
+    /// file and line.
     pub text: String,
-    /// The attribute that it looks at.
+    /// The attribute that it looks at, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
     /// How it compares: `eq`, `in`, `any`, `all`, `lte`, `gte`, `prefix` or `exists`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub operator: Option<&'static str>,
-    /// The claim that it reads; `exists` reads none.
+    /// The claim that it reads, where it is one; `exists` reads none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
     /// What the document has of the attribute; empty when it lacks it.
@@ -89,8 +92,9 @@ impl Policy {
         if let Some(engine) = &in_force.engine {
             let question = self.question(claims, label);
             let holds = !engine::ask(&**engine, question.clone()).await?.is_empty();
-            let because = engine.because(question, holds).await?;
-            steps.push(Step::of_engine(&**engine, holds, because));
+            for said in engine.because(question.clone(), holds).await? {
+                steps.push(Step::of_engine(&**engine, said, &question, label));
+            }
             allowed &= holds;
         }
         Ok(Explanation { allowed, steps, policy_revision })
@@ -167,15 +171,50 @@ impl Walk<'_> {
 }
 
 impl Step {
-    /// What an engine besides the rules said.
-    fn of_engine(engine: &dyn Engine, holds: bool, because: String) -> Self {
+    /// What an engine besides the rules said, with what it read of the label and the claims.
+    fn of_engine(engine: &dyn Engine, said: Said, question: &Question, label: &Label) -> Self {
+        let Said { text, reads, holds, because } = said;
+        let held = question.schema.describe(label);
+        let mut words = Vec::new();
+        for name in &reads.attributes {
+            words.push(held.get(name).map_or_else(
+                || format!("the document lacks {name}"),
+                |value| format!("the document has {name} {value}"),
+            ));
+        }
+        for name in &reads.claims {
+            words.push(question.claims.get(name).map_or_else(
+                || format!("the claim {name} is missing"),
+                |value| format!("the claim {name} says {value}"),
+            ));
+        }
+        words.extend(Some(because).filter(|because| !because.is_empty()));
+        let (attribute, claim) = (only(reads.attributes), only(reads.claims));
         Self {
             rule: engine.name().to_owned(),
-            text: engine.asks(),
-            holds: Some(holds),
-            because,
+            text,
+            document: texts(attribute.as_ref().and_then(|name| held.get(name))),
+            claimed: texts(claim.as_ref().and_then(|name| question.claims.get(name))),
+            attribute,
+            claim,
+            holds,
+            because: words.join(", "),
             ..quarantined()
         }
+    }
+}
+
+/// The one name, if it is one.
+fn only(names: BTreeSet<String>) -> Option<String> {
+    names.first().filter(|_| names.len() == 1).cloned()
+}
+
+/// The values of an attribute or a claim, as they are written.
+fn texts(value: Option<&Json>) -> Vec<String> {
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    match value {
+        Some(Json::Array(values)) => values.iter().map(text).collect(),
+        value => value.into_iter().map(text).collect(),
     }
 }
 

@@ -13,8 +13,9 @@ use crate::bailiwick::Bailiwick;
 use crate::claim::ClaimPath;
 use crate::decisions::{Decisions, Key};
 use crate::disclosure::Disclosure;
+use crate::engine::rego::{Rego, RegoTexts};
 use crate::engine::{self, Asked, Engine, Question, Unavailable};
-use crate::label::{Label, LabelId, LabelTable};
+use crate::label::{Column, Label, LabelId, LabelTable};
 use crate::revision::Revision;
 use crate::rules::{PolicyConfig, Rules, RulesError};
 use crate::schema::Schema;
@@ -85,7 +86,32 @@ impl Policy {
     /// When the engine is unknown or what it needs is wrong, or a rule names what the schema does
     /// not have.
     pub fn new(config: &PolicyConfig, schema: Arc<Schema>) -> Result<Self, PolicyError> {
-        let engine = engine::open(config)?;
+        Self::decided_by(engine::open(config)?, config, schema)
+    }
+
+    /// Makes a policy whose engine is `rego`, of texts in the place of the files that a
+    /// configuration names.
+    ///
+    /// # Errors
+    /// When the texts do not compile, the configuration names another engine or files, or a rule
+    /// names what the schema does not have.
+    pub fn of_texts(
+        config: &PolicyConfig,
+        texts: &RegoTexts,
+        schema: Arc<Schema>,
+    ) -> Result<Self, PolicyError> {
+        if config.engine != "rego" || config.rego.is_some() {
+            let problem = "texts take the place of its table; name the engine `rego` alone";
+            return Err(PolicyError::engine("rego", problem));
+        }
+        Self::decided_by(Some(Arc::new(Rego::of_texts(texts)?)), config, schema)
+    }
+
+    fn decided_by(
+        engine: Option<Arc<dyn Engine>>,
+        config: &PolicyConfig,
+        schema: Arc<Schema>,
+    ) -> Result<Self, PolicyError> {
         let rules = config.has_rules().then(|| Rules::compile(config, &schema)).transpose()?;
         let disclosure = Disclosure::new(config.claims.as_ref(), &schema)?;
         let in_force = ArcSwap::from_pointee(InForce::new(config, &schema, engine));
@@ -180,11 +206,11 @@ impl Policy {
         if known.decided() == labels.len() {
             return Ok(known);
         }
-        let (by_rules, labels) = self.by_rules(&known, &key, labels);
+        let (by_rules, asked) = self.by_rules(&known, &key, labels);
         let allowed = match (&in_force.engine, told) {
-            (Some(engine), Some(claims)) if !labels.is_empty() => {
+            (Some(engine), Some(claims)) if !asked.labels.is_empty() => {
                 let schema = Arc::clone(&self.schema);
-                Some(engine::ask(&**engine, Question { claims, labels, schema }).await?)
+                Some(engine::ask(&**engine, Question { claims, asked, schema }).await?)
             }
             (Some(_), _) => Some(HashSet::new()),
             (None, _) => None,
@@ -214,14 +240,21 @@ impl Policy {
                 open.push((id, label.clone()));
             }
         }
-        (allowed, open.into())
+        let codes = |column: &Column| {
+            open.iter().filter_map(|(id, _)| column.codes.get(id.place()).copied()).collect()
+        };
+        let columns = rows.columns.iter().map(codes).collect();
+        (allowed, Asked { labels: open.into(), columns })
     }
 
     /// The question whether these claims may read one label; none where only rules decide.
     pub(crate) fn question(&self, claims: &Map<String, Json>, label: &Label) -> Question {
         Question {
             claims: Arc::new(self.disclosure.of(claims)),
-            labels: [(LabelId::from_u32(0), label.clone())].into(),
+            asked: Asked {
+                labels: [(LabelId::from_u32(0), label.clone())].into(),
+                columns: self.schema.attributes().iter().map(|_| vec![0]).collect(),
+            },
             schema: Arc::clone(&self.schema),
         }
     }

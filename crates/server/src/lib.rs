@@ -78,8 +78,7 @@ pub fn router(app: App) -> Router {
         .merge(Router::from(large_bodies()).layer(large).with_state(app.clone()))
         .merge(Router::from(small_bodies()).layer(small).with_state(app.clone()))
         .merge(Router::from(with_failed_attempts()).layer(small).with_state(tokens))
-        .route("/openapi.json", get(async || Json(description)))
-        .merge(web_app().with_state(app))
+        .merge(undescribed(description).with_state(app))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn(harden))
         .layer(CatchPanicLayer::custom(panicked))
@@ -96,12 +95,20 @@ fn description() -> openapi::OpenApi {
     description
 }
 
-/// Addresses within the app are answered with its page, which reads the address itself.
-fn web_app() -> Router<App> {
+/// The description itself, and the web app. Addresses within the app are answered with its page,
+/// which reads the address itself.
+#[expect(clippy::disallowed_methods, reason = "tests/peers/test_matrix.py knows these by name")]
+fn undescribed(description: openapi::OpenApi) -> Router<App> {
     ["/", "/callback", "/c/{id}", "/admin", "/admin/{*view}"]
         .into_iter()
         .fold(Router::new(), |router, path| router.route(path, get(pages::index)))
+        .route("/openapi.json", get(async || Json(description)))
         .fallback(pages::file)
+}
+
+#[expect(clippy::disallowed_methods, reason = "`Api` describes its wildcard")]
+fn wildcard() -> OpenApiRouter<App> {
+    OpenApiRouter::new().route("/secure-vault/{*path}", get(vault::read))
 }
 
 fn large_bodies() -> OpenApiRouter<App> {
@@ -137,7 +144,7 @@ fn small_bodies() -> OpenApiRouter<App> {
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))
         .routes(routes!(operations::app_config))
-        .route("/secure-vault/{*path}", get(vault::read))
+        .merge(wildcard())
 }
 
 fn with_failed_attempts() -> OpenApiRouter<TokenApp> {

@@ -793,7 +793,10 @@ export interface components {
             allowed: boolean;
             /** @description The policy that decided. */
             policy_revision: string;
-            /** @description One step a rule, in the order of the configuration, then one for an engine besides them. */
+            /**
+             * @description One step a rule, in the order of the configuration, then one for an engine besides them and
+             *     one for each condition that its policy is made of, as far as it tells.
+             */
             steps: components["schemas"]["Step"][];
         };
         /** @description How much of the index somebody may read. */
@@ -1027,10 +1030,11 @@ export interface components {
                 [key: string]: unknown;
             }[];
             /**
-             * @description As in the configuration; its engine is `rules`, because others read files and addresses of
-             *     this machine.
+             * @description As in the configuration. Its engine is `rules`, or `rego` with texts, because others read
+             *     files and addresses of this machine.
              */
             policy: components["schemas"]["PolicyConfig"];
+            rego?: components["schemas"]["RegoTexts"] | null;
         };
         /** @description A question. */
         Question: {
@@ -1095,11 +1099,11 @@ export interface components {
             data?: string[];
             /** @description Files of Rego v1, or folders whose `*.rego` files are read. */
             files: string[];
-            /** @description The most instructions for one label. Default: 100000. */
+            /** @description The most instructions of one evaluation. Default: 100000. */
             max_instructions?: number;
             /**
              * Format: int64
-             * @description The most memory for one label, in MiB. Default: 16.
+             * @description The most memory of one evaluation, in MiB. Default: 16.
              */
             max_memory_mib?: number;
             /**
@@ -1107,6 +1111,15 @@ export interface components {
              * @description The longest that one decision may take, over all labels. Default: 2000.
              */
             timeout_ms?: number;
+        };
+        /** @description A policy in Rego by its texts, where no files are. */
+        RegoTexts: {
+            /** @description Documents that are merged into `data`. Default: none. */
+            data?: Record<string, never>[];
+            /** @description Texts of Rego v1, each under the name that explanations and errors call it by. */
+            files: {
+                [key: string]: string;
+            };
         };
         /** @description `[policy.opa]` and `[policy.authzen]`: a server that decides. */
         RemoteConfig: {
@@ -1174,11 +1187,11 @@ export interface components {
          *     what holds always speaks for reading.
          */
         Step: {
-            /** @description The attribute that it looks at. */
+            /** @description The attribute that it looks at, where it is one. */
             attribute?: string | null;
             /** @description What was compared. */
             because: string;
-            /** @description The claim that it reads; `exists` reads none. */
+            /** @description The claim that it reads, where it is one; `exists` reads none. */
             claim?: string | null;
             /** @description What the claim says; empty when it says nothing usable. */
             claimed: string[];
@@ -1198,7 +1211,10 @@ export interface components {
              *     `policy.rego`.
              */
             rule: string;
-            /** @description The rule in words, such as `department in claim department`. */
+            /**
+             * @description The rule in words, such as `department in claim department`, or a condition of Rego with its
+             *     file and line.
+             */
             text: string;
         };
         /** @description Claims that nobody vouches for, and perhaps a document. */

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::remote::{Remote, RemoteConfig};
-use super::{Engine, Question, Unavailable};
+use super::{Engine, Question, Said, Unavailable};
 use crate::label::LabelId;
 use crate::policy::PolicyError;
 
@@ -39,10 +39,6 @@ impl Engine for Authzen {
         "policy.authzen"
     }
 
-    fn asks(&self) -> String {
-        self.0.url()
-    }
-
     fn source(&self) -> &'static str {
         ""
     }
@@ -56,7 +52,7 @@ impl Engine for Authzen {
         // A subject must have an id, also where `policy.claims` tells none.
         let person = question.claims.get("sub").and_then(Json::as_str).unwrap_or("person");
         let mut allowed = HashSet::new();
-        for labels in question.labels.chunks(self.0.config.max_labels) {
+        for labels in question.asked.labels.chunks(self.0.config.max_labels) {
             let resource = |(id, label): &(LabelId, _)| {
                 let (id, properties) = (id.as_u32().to_string(), question.schema.describe(label));
                 json!({ "resource": { "type": "label", "id": id, "properties": properties } })
@@ -79,7 +75,8 @@ impl Engine for Authzen {
         Ok(allowed)
     }
 
-    async fn because(&self, _: Question, allowed: bool) -> Result<String, Unavailable> {
-        Ok(format!("the server decides {allowed}; its own log says why"))
+    async fn because(&self, _: Question, allowed: bool) -> Result<Vec<Said>, Unavailable> {
+        let because = format!("the server decides {allowed}; its own log says why");
+        Ok(Said::decided(self.0.url(), allowed, because))
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::remote::{Remote, RemoteConfig};
-use super::{Engine, Question, Unavailable};
+use super::{Engine, Question, Said, Unavailable};
 use crate::label::LabelId;
 use crate::policy::PolicyError;
 
@@ -36,10 +36,6 @@ impl Engine for Opa {
         "policy.opa"
     }
 
-    fn asks(&self) -> String {
-        self.0.url()
-    }
-
     fn source(&self) -> &'static str {
         ""
     }
@@ -51,7 +47,7 @@ impl Engine for Opa {
     async fn allowed(&self, question: Question) -> Result<HashSet<LabelId>, Unavailable> {
         let deadline = self.0.deadline();
         let mut allowed = HashSet::new();
-        for labels in question.labels.chunks(self.0.config.max_labels) {
+        for labels in question.asked.labels.chunks(self.0.config.max_labels) {
             let attributes = |label| question.schema.describe(label);
             let labels: Json = labels
                 .iter()
@@ -69,8 +65,9 @@ impl Engine for Opa {
         Ok(allowed)
     }
 
-    async fn because(&self, _: Question, allowed: bool) -> Result<String, Unavailable> {
+    async fn because(&self, _: Question, allowed: bool) -> Result<Vec<Said>, Unavailable> {
         let verb = if allowed { "names" } else { "does not name" };
-        Ok(format!("the server {verb} the label; its decision log says why"))
+        let because = format!("the server {verb} the label; its decision log says why");
+        Ok(Said::decided(self.0.url(), allowed, because))
     }
 }

@@ -8,6 +8,7 @@ use bailiwick_policy::{LabelTable, Policy, PolicyConfig, PolicyError, Schema, Un
 use serde_json::{Value, json};
 
 mod agree;
+mod apart;
 mod rego;
 
 /// Departments, levels and a list of projects, which a document may lack.

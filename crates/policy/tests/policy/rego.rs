@@ -234,10 +234,10 @@ async fn changed_files_are_in_force_once_they_are_right() {
     assert!(policy.reload().unwrap());
 }
 
-/// Its own lines are named, and the verdict is that of the decision.
+/// Its own lines are named, with what they read, and the verdict is that of the decision.
 #[tokio::test]
-async fn an_explanation_names_the_lines() {
-    let (policy, _folder) = rego(POLICY);
+async fn an_explanation_names_lines_attributes_and_claims() {
+    let (policy, folder) = rego(POLICY);
     let claims = ann();
     let claims = claims.as_object().unwrap();
     let label = |document: &Value| schema().label(document.as_object().unwrap()).unwrap();
@@ -255,6 +255,20 @@ async fn an_explanation_names_the_lines() {
         !shut.allowed && shut.to_string().contains("did not reach lines 8, 11, 13, 14"),
         "{shut}"
     );
+    let [whole, department, clearance, absent, among] = &*shut.steps else { panic!("{shut}") };
+    assert_eq!((whole.holds, whole.text.as_str()), (Some(false), "data.bailiwick.allow"));
+    assert_eq!(department.holds, Some(true));
+    let file = folder.path().join("policy.rego").display().to_string();
+    assert!(clearance.text.starts_with(&format!("{file}:7: data.rank[")), "{}", clearance.text);
+    assert_eq!(clearance.holds, Some(false));
+    let named = (clearance.attribute.as_deref(), clearance.claim.as_deref());
+    assert_eq!(named, (Some("clearance"), Some("clearance")));
+    assert_eq!(
+        (&*clearance.document, &*clearance.claimed),
+        (&["Secret".into()][..], &["Internal".into()][..])
+    );
+    assert_eq!((absent.holds, among.holds), (Some(true), Some(false)));
+    assert!(among.because.contains("the document lacks projects, the claim projects says"));
     assert!(!policy.explain(claims, &Label::quarantine()).await.unwrap().allowed);
 }
 

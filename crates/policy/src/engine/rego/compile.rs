@@ -10,32 +10,45 @@ use regorus::rvm::program::Program;
 use regorus::{CompiledPolicy, Value};
 use serde_json::Value as Json;
 
+use super::evaluate::{self, Inputs};
+use super::parts::Plan;
+use super::reads::Modules;
 use super::source::Sources;
-use super::{ALLOW, Inputs, Limits};
-use crate::engine::{Question, Unavailable};
+use super::{ALLOW, Limits};
+use crate::engine::{Question, Reads, Said, Unavailable};
 use crate::policy::PolicyError;
 
 /// Functions whose answer is another one the next time, while a decision is remembered.
 const CHANGEABLE: [&str; 1] = ["rand.intn"];
 
 /// A policy that may be evaluated.
+#[derive(Debug)]
 pub(super) struct Compiled {
-    pub(super) program: Arc<Program>,
-    pub(super) data: Value,
-    /// The same policy for regorus's interpreter, which knows lines and `with`, and is slower.
-    pub(super) interpreter: regorus::Engine,
+    pub(super) whole: Ready,
+    /// What `allow` reads of a label.
+    pub(super) reads: Reads,
+    /// The same policy with the parts of `allow` as rules, where it could be taken apart.
+    pub(super) apart: Option<(Plan, Ready)>,
     /// The paths of the rules that are tests, such as `data.bailiwick_test.test_hr`.
     pub(super) tests: Vec<String>,
 }
 
-impl fmt::Debug for Compiled {
+/// Files that may be evaluated, for the same rules in two ways.
+pub(super) struct Ready {
+    pub(super) program: Arc<Program>,
+    pub(super) data: Value,
+    /// regorus's interpreter, which knows lines and `with`, and is slower.
+    pub(super) interpreter: regorus::Engine,
+}
+
+impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compiled").finish_non_exhaustive()
+        f.debug_struct("Ready").finish_non_exhaustive()
     }
 }
 
-impl Compiled {
-    pub(super) fn new(sources: &Sources) -> Result<Self, PolicyError> {
+impl Ready {
+    fn new(sources: &Sources, rules: &[&str]) -> Result<(Self, CompiledPolicy), PolicyError> {
         let mut interpreter = regorus::Engine::new();
         // What a policy prints may be claims, which belong in no log.
         interpreter.set_gather_prints(true);
@@ -56,24 +69,59 @@ impl Compiled {
             }
             _ => wrong(&error),
         })?;
-        let program = Compiler::compile_from_policy(&compiled, &[ALLOW]);
+        let program = Compiler::compile_from_policy(&compiled, rules);
         let program = program.map_err(|error| wrong(&error))?;
-        refuse_recursion(&program)?;
-        refuse_chance(&program)?;
         let data = interpreter.get_data();
         let conflicts = program.check_rule_data_conflicts(&data);
         conflicts.map_err(|error| PolicyError::engine("rego", error.to_string()))?;
-        Ok(Self { program, data, interpreter, tests: tests(&compiled) })
+        Ok((Self { program, data, interpreter }, compiled))
+    }
+}
+
+impl Compiled {
+    pub(super) fn new(sources: &Sources) -> Result<Self, PolicyError> {
+        let (whole, compiled) = Ready::new(sources, &[ALLOW])?;
+        refuse_recursion(&whole.program)?;
+        refuse_chance(&whole.program)?;
+        let modules = Modules::new(compiled.get_modules());
+        let allow: Vec<_> = ALLOW.split('.').skip(1).collect();
+        let reads = modules.reads_of(&allow);
+        let plan = if reads.everything { None } else { Plan::new(&modules, &allow) };
+        let apart = plan.and_then(|plan| taken_apart(sources, plan));
+        Ok(Self { whole, reads, apart, tests: tests(&compiled) })
     }
 
-    /// Which lines decided on the one label.
-    pub(super) fn lines(&self, limits: Limits, question: &Question) -> Result<String, Unavailable> {
+    /// What was evaluated for the one label, and what each part of `allow` says of it.
+    pub(super) fn because(
+        &self,
+        limits: Limits,
+        question: &Question,
+    ) -> Result<Vec<Said>, Unavailable> {
+        let (holds, because) = self.lines(limits, question)?;
+        let text = ALLOW.to_owned();
+        let mut said = vec![Said { text, reads: self.reads.clone(), holds: Some(holds), because }];
+        if let Some((plan, ready)) = &self.apart {
+            let verdicts = evaluate::of_parts(plan, ready, limits, question)?;
+            for (part, verdict) in plan.parts.iter().zip(verdicts) {
+                let words: Vec<_> = part.text.split_whitespace().collect();
+                said.push(Said {
+                    text: format!("{}:{}: {}", part.file, part.line, words.join(" ")),
+                    reads: part.reads.clone(),
+                    holds: verdict.as_ref().ok().copied(),
+                    because: verdict.err().unwrap_or_default(),
+                });
+            }
+        }
+        Ok(said)
+    }
+
+    fn lines(&self, limits: Limits, question: &Question) -> Result<(bool, String), Unavailable> {
         let failed = |error: &dyn fmt::Display| Unavailable::because(error.to_string());
         let claims = Value::from(Json::Object((*question.claims).clone()));
-        let mut interpreter = self.interpreter.clone();
+        let mut interpreter = self.whole.interpreter.clone();
         interpreter.set_execution_timer_config(limits.timer());
         interpreter.set_enable_coverage(true);
-        if let [(_, label), ..] = &*question.labels {
+        if let [(_, label), ..] = &*question.asked.labels {
             interpreter.set_input(Inputs::new(&question.schema, &claims).of(label));
         }
         let verdict = interpreter.eval_rule(ALLOW.to_owned()).map_err(|error| failed(&error))?;
@@ -89,7 +137,21 @@ impl Compiled {
                 let _ = write!(because, ", did not reach {}", lines(&file.not_covered));
             }
         }
-        Ok(because)
+        Ok((verdict == Value::Bool(true), because))
+    }
+}
+
+/// Without it the policy decides just the same, label by label.
+fn taken_apart(sources: &Sources, plan: Plan) -> Option<(Plan, Ready)> {
+    let appended = |(file, text): &(String, String)| (file.clone(), plan.append(file, text));
+    let files = sources.files.iter().map(appended).collect();
+    let rules: Vec<_> = plan.parts.iter().map(|part| part.path.as_str()).collect();
+    match Ready::new(&Sources { files, data: sources.data.clone() }, &rules) {
+        Ok((ready, _)) => Some((plan, ready)),
+        Err(error) => {
+            tracing::debug!(%error, "the policy is not taken apart");
+            None
+        }
     }
 }
 

@@ -1,10 +1,35 @@
 //! What a policy in Rego is made of: files, and the digest that names their contents.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 use super::RegoConfig;
 use crate::policy::PolicyError;
 use crate::revision::hexadecimal;
+
+/// A policy in Rego by its texts, where no files are.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegoTexts {
+    /// Texts of Rego v1, each under the name that explanations and errors call it by.
+    pub files: BTreeMap<String, String>,
+    /// Documents that are merged into `data`. Default: none.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub data: Vec<Json>,
+}
+
+impl RegoTexts {
+    pub(super) fn sources(&self) -> Sources {
+        let files = self.files.iter().map(|(name, text)| (name.clone(), text.clone()));
+        let data = self.data.iter().map(|document| ("data".to_owned(), document.to_string()));
+        Sources { files: files.collect(), data: data.collect() }
+    }
+}
 
 /// The text of every file, in the order of the configuration.
 pub(super) struct Sources {

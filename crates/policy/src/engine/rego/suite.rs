@@ -25,7 +25,7 @@ impl RegoConfig {
     /// When the files do not compile.
     pub fn test(&self) -> Result<Vec<RegoTest>, PolicyError> {
         let rego = Rego::open(self)?;
-        let mut interpreter = rego.compiled.interpreter.clone();
+        let mut interpreter = rego.compiled.whole.interpreter.clone();
         interpreter.set_execution_timer_config(rego.limits.timer());
         let tests = rego.compiled.tests.iter().map(|name| {
             interpreter.set_input(Value::new_object());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use bailiwick_policy::{Class, Difference, LabelId, Oversight, Policy, PolicyConfig};
+use bailiwick_policy::{Class, Difference, LabelId, Oversight, Policy, PolicyConfig, RegoTexts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
@@ -24,9 +24,12 @@ use crate::request_id::RequestId;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Proposed {
-    /// As in the configuration; its engine is `rules`, because others read files and addresses of
-    /// this machine.
+    /// As in the configuration. Its engine is `rules`, or `rego` with texts, because others read
+    /// files and addresses of this machine.
     policy: PolicyConfig,
+    /// The texts of `rego`.
+    #[serde(default)]
+    rego: Option<RegoTexts>,
     /// More claims to compare for, besides those that people came with.
     #[serde(default)]
     #[schema(value_type = Vec<std::collections::BTreeMap<String, Value>>)]
@@ -42,12 +45,17 @@ pub(crate) async fn diff(
     Admin(by, oversight): Admin,
     Body(proposed): Body<Proposed>,
 ) -> Result<Json<Difference>, Problem> {
-    if proposed.policy.engine != "rules" {
-        let detail = "policy.engine: only `rules` are compared here; others on the command line";
-        return Err(Problem::bad_request(detail));
-    }
-    let after = Policy::new(&proposed.policy, Arc::clone(app.policy.schema()))
-        .map_err(|error| Problem::bad_request(error.to_string()))?;
+    let schema = Arc::clone(app.policy.schema());
+    let after = match (proposed.policy.engine.as_str(), &proposed.rego) {
+        ("rules", None) => Policy::new(&proposed.policy, schema),
+        ("rego", Some(texts)) => Policy::of_texts(&proposed.policy, texts, schema),
+        _ => {
+            let detail = "policy.engine: `rules`, or `rego` with its texts in `rego`, is compared \
+                          here; others on the command line";
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    let after = after.map_err(|error| Problem::bad_request(error.to_string()))?;
     let names = format!("policy diff {} {}", app.policy.revision(), after.revision());
     record(&app, by, request, names).await?;
     let mut classes = known(&app).await?;
