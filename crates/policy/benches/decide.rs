@@ -124,6 +124,23 @@ fn cold(bencher: Bencher<'_, '_>, engine: &&str) {
     bencher.with_inputs(|| policy(engine)).bench_local_refs(decide);
 }
 
+/// Nobody with these claims has asked yet, and they open all labels.
+#[divan::bench(args = engines())]
+fn cold_with_all_rights(bencher: Bencher<'_, '_>, engine: &&str) {
+    let of = |name: &str, count| (0..count).map(|n| format!("{name}-{n}")).collect::<Vec<_>>();
+    let all = json!({
+        "department": of("department", 40),
+        "clearance": "TopSecret",
+        "projects": of("project", 50),
+    });
+    let (runtime, table) = (runtime(), labels(10_000));
+    let decide = |policy: &mut Policy| {
+        let opened = runtime.block_on(policy.suppose(all.as_object().unwrap(), &table)).unwrap();
+        assert_eq!(opened.len(), 10_000);
+    };
+    bencher.with_inputs(|| policy(engine)).bench_local_refs(decide);
+}
+
 /// The decision is remembered, and one label is new.
 #[divan::bench(args = engines())]
 fn one_new_label(bencher: Bencher<'_, '_>, engine: &&str) {

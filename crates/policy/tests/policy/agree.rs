@@ -128,7 +128,7 @@ fn cases() -> impl Strategy<Value = Case> {
         (
             rules(attributes.clone()),
             prop::collection::vec(person.prop_map(named("ca")), 1..4),
-            prop::collection::vec(documents.prop_map(named("a")), 1..12),
+            prop::collection::vec(documents.prop_map(named("a")), 1..60),
         )
             .prop_map(move |(rules, claims, documents)| Case {
                 attributes: attributes.clone(),

@@ -98,6 +98,22 @@ async fn an_error_closes_the_label_that_it_is_about() {
     assert_eq!(opened(&policy, &ann(), &table(&documents())).await.unwrap(), [2]);
 }
 
+/// Also where many labels are decided by the conditions that `allow` is made of.
+#[tokio::test]
+async fn an_error_opens_nothing_by_its_negation() {
+    let (policy, _folder) = rego(
+        "package bailiwick\nallow if { input.label.year < 20; not odd }\n\
+         odd if to_number(input.label.department) == 1\n",
+    );
+    let labels = |department| {
+        let years = 0..40;
+        let label = |year| json!({"department": department, "clearance": "Public", "year": year});
+        table(&years.map(label).collect::<Vec<_>>())
+    };
+    assert_eq!(opened(&policy, &ann(), &labels("hr")).await.unwrap(), [0; 0]);
+    assert_eq!(opened(&policy, &ann(), &labels("2")).await.unwrap().len(), 20);
+}
+
 #[tokio::test]
 async fn who_takes_too_long_decides_nothing() {
     let folder = TempDir::new().unwrap();

@@ -52,7 +52,7 @@ pub(super) fn of_parts(
     question: &Question,
 ) -> Result<Vec<Verdict>, Unavailable> {
     let tasks: Vec<Task<'_>> = plan.parts.iter().map(|part| (part.path.as_str(), 0)).collect();
-    Run::new(question, limits).evaluate(ready, &tasks)
+    Run::new(question, limits).evaluate(ready, &tasks, Evaluator::agree)
 }
 
 /// One decision.
@@ -65,6 +65,9 @@ struct Run<'a> {
 
 /// A rule, and the label that it is evaluated for, by its place.
 type Task<'a> = (&'a str, usize);
+
+/// One way of evaluating a rule.
+type How = fn(&mut Evaluator, &str, Value) -> Verdict;
 
 impl<'a> Run<'a> {
     fn new(question: &'a Question, limits: Limits) -> Self {
@@ -92,7 +95,7 @@ impl<'a> Run<'a> {
         if tasks.len() >= verdicts.len() {
             return Ok(());
         }
-        let mut said = self.evaluate(ready, &tasks)?.into_iter();
+        let mut said = self.evaluate(ready, &tasks, Evaluator::agree)?.into_iter();
         let said = classes.iter().map(|classes| said.by_ref().take(classes.first.len()).collect());
         let said: Vec<Vec<Verdict>> = said.collect();
         let mut columns: Vec<Vec<bool>> = Vec::new();
@@ -119,7 +122,7 @@ impl<'a> Run<'a> {
         }
         let classes = self.classes(&compiled.reads);
         let tasks: Vec<Task<'_>> = classes.first.iter().map(|label| (ALLOW, *label)).collect();
-        let said = self.evaluate(&compiled.whole, &tasks)?;
+        let said = self.evaluate(&compiled.whole, &tasks, Evaluator::allows)?;
         let mut failed = (0_usize, None);
         let left = verdicts.iter_mut().enumerate().filter(|(_, verdict)| verdict.is_none());
         for (label, verdict) in left {
@@ -146,7 +149,12 @@ impl<'a> Run<'a> {
     }
 
     /// Shares the tasks among the cores; one that is late fails all.
-    fn evaluate(&self, ready: &Ready, tasks: &[Task<'_>]) -> Result<Vec<Verdict>, Unavailable> {
+    fn evaluate(
+        &self,
+        ready: &Ready,
+        tasks: &[Task<'_>],
+        how: How,
+    ) -> Result<Vec<Verdict>, Unavailable> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let share = tasks.len().div_ceil(cores).max(PER_THREAD);
         let broken = |_| Unavailable::because("Rego broke off");
@@ -154,7 +162,7 @@ impl<'a> Run<'a> {
             let threads: Vec<_> = tasks
                 .chunks(share)
                 .map(|tasks| {
-                    let evaluate = || self.one_after_another(ready, tasks);
+                    let evaluate = || self.one_after_another(ready, tasks, how);
                     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
                     thread.spawn_scoped(scope, evaluate)
                 })
@@ -172,15 +180,14 @@ impl<'a> Run<'a> {
         &self,
         ready: &Ready,
         tasks: &[Task<'_>],
+        how: How,
     ) -> Result<Vec<Verdict>, Unavailable> {
         let mut evaluator = Evaluator::new(ready, self.limits)?;
         let mut said = Vec::with_capacity(tasks.len());
         for (rule, label) in tasks {
-            let label = self.question.asked.labels.get(*label).map(|(_, label)| label);
-            said.push(
-                evaluator
-                    .holds(rule, label.map_or(Value::Undefined, |label| self.inputs.of(label))),
-            );
+            let label = self.question.asked.labels.get(*label);
+            let input = label.map_or(Value::Undefined, |(_, label)| self.inputs.of(label));
+            said.push(how(&mut evaluator, rule, input));
             if Instant::now() > self.deadline {
                 let limit = self.limits.time;
                 return Err(Unavailable::because(format!("Rego took longer than {limit:?}")));
@@ -280,19 +287,35 @@ impl Evaluator {
         Ok(Self { machine, interpreter })
     }
 
-    /// Whether a rule is the boolean `true`.
+    /// Whether a rule is the boolean `true`, for both of regorus's evaluators.
     ///
-    /// The machine is quick and within bounds, but lets a call with an undefined argument run
-    /// (regorus 0.14.1). What is true for it must be true for the interpreter too.
-    fn holds(&mut self, rule: &str, input: Value) -> Verdict {
-        self.machine.set_input(input.clone());
-        let quick = self.machine.execute_entry_point_by_name(rule);
-        if quick.map_err(|error| error.to_string())? != Value::Bool(true) {
-            return Ok(false);
+    /// The machine is quick and within bounds, but lets a call with an undefined argument run, and
+    /// takes errors of functions for undefined (regorus 0.14.1). What it would open must be true
+    /// for the interpreter too.
+    fn allows(&mut self, rule: &str, input: Value) -> Verdict {
+        Ok(self.quick(rule, input.clone())? && self.thorough(rule, input)?)
+    }
+
+    /// The same for a part, of which "no" may open something as well as "yes".
+    fn agree(&mut self, rule: &str, input: Value) -> Verdict {
+        let quick = self.quick(rule, input.clone())?;
+        if self.thorough(rule, input)? == quick {
+            Ok(quick)
+        } else {
+            Err("only the whole policy can tell".to_owned())
         }
+    }
+
+    fn quick(&mut self, rule: &str, input: Value) -> Verdict {
+        self.machine.set_input(input);
+        let said = self.machine.execute_entry_point_by_name(rule);
+        Ok(said.map_err(|error| error.to_string())? == Value::Bool(true))
+    }
+
+    fn thorough(&mut self, rule: &str, input: Value) -> Verdict {
         self.interpreter.set_input(input);
-        let slow = self.interpreter.eval_rule(rule.to_owned());
-        Ok(slow.map_err(|error| error.to_string())? == Value::Bool(true))
+        let said = self.interpreter.eval_rule(rule.to_owned());
+        Ok(said.map_err(|error| error.to_string())? == Value::Bool(true))
     }
 }
 
