@@ -173,6 +173,23 @@ def test_a_document_cannot_steer_the_terminal_of_its_reader(own_house, token):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", run.stdout), ascii(run.stdout)
 
 
+def test_no_proxy_and_no_wire_hears_a_person_who_asks_by_command_line(own_house, token):
+    house = own_house
+    nowhere = {name: "http://127.0.0.1:9" for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")}
+
+    def ask(server: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [BINARY, "--config", house.config, "ask", "--server", server, "Anything?"],
+            cwd=house.directory, capture_output=True, text=True,
+            env=os.environ | nowhere | {"BAILIWICK_TOKEN": token("bob")},
+        )
+
+    asked = ask(house.url)
+    assert asked.returncode == 0, asked.stderr
+    refused = ask("http://bailiwick.example")
+    assert refused.returncode != 0 and "in the clear; use https" in refused.stderr
+
+
 # -- what a person can learn ---------------------------------------------------
 
 

@@ -67,7 +67,11 @@ pub enum HttpError {
 
 /// Where the authority, the vault and the server are: an address to which paths are appended.
 #[derive(Clone, Debug)]
-pub(crate) struct Base(String);
+pub(crate) struct Base {
+    address: String,
+    /// Whether it is on this machine.
+    here: bool,
+}
 
 impl Base {
     /// Takes HTTPS, and plain HTTP only to this machine, because a token travels with every call.
@@ -93,23 +97,27 @@ impl Base {
             "http" => return Err(wrong("would send tokens in the clear; use https")),
             _ => return Err(wrong("must start with https://")),
         }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        Ok(Self { address: url.as_str().trim_end_matches('/').to_owned(), here })
     }
 
     pub(crate) fn join(&self, path: &str) -> String {
-        format!("{}/{path}", self.0)
+        format!("{}/{path}", self.address)
     }
-}
 
-/// A client that follows no redirect, so that a token goes nowhere but to the address given.
-pub(crate) fn client() -> Result<Client, HttpError> {
-    Client::builder()
-        .redirect(Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TOTAL_TIMEOUT)
-        .user_agent(concat!("bailiwick/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|cause| HttpError::Settings(format!("no HTTP client can be made: {cause}")))
+    /// A client that follows no redirect, and asks no proxy for this machine, so that a token goes
+    /// nowhere but to the address given.
+    pub(crate) fn client(&self) -> Result<Client, HttpError> {
+        let mut client = Client::builder()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .user_agent(concat!("bailiwick/", env!("CARGO_PKG_VERSION")));
+        if self.here {
+            client = client.no_proxy();
+        }
+        let unmade = |cause| HttpError::Settings(format!("no HTTP client can be made: {cause}"));
+        client.build().map_err(unmade)
+    }
 }
 
 /// The body of a 200, or the error that any other answer is.

@@ -25,7 +25,8 @@ impl Remote {
     /// # Errors
     /// [`HttpError::Settings`] when the address cannot be used.
     pub fn new(address: &str) -> Result<Self, HttpError> {
-        Ok(Self { http: http::client()?, base: Base::parse(address)? })
+        let base = Base::parse(address)?;
+        Ok(Self { http: base.client()?, base })
     }
 
     /// Sends one batch, which the server stores whole or not at all. The token needs the scope

@@ -56,7 +56,7 @@ impl DelegationTokens {
             return Err(HttpError::Settings(format!("`{told}` is not a client id; it is a UUID")));
         }
         let kept = Mutex::default();
-        Ok(Self { http: http::client()?, base, client_id: client_id.to_owned(), kept })
+        Ok(Self { http: base.client()?, base, client_id: client_id.to_owned(), kept })
     }
 
     /// A token for this scope, or for all that is delegated.

@@ -39,7 +39,7 @@ impl VaultReader {
     pub fn new(address: &str, client_id: &str, schema: Arc<Schema>) -> Result<Self, HttpError> {
         let base = Base::parse(address)?;
         let tokens = DelegationTokens::at(base.clone(), client_id)?;
-        Ok(Self { http: http::client()?, base, tokens, schema })
+        Ok(Self { http: base.client()?, base, tokens, schema })
     }
 
     /// The records of one collection, as documents with the id `<endpoint>#<record id or place>`.

@@ -40,17 +40,15 @@ impl Endpoint {
         }
         let seconds =
             bounded(&format!("{section}.timeout_seconds"), access.timeout_seconds, 1, 600)?;
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| {
-                tracing::error!(
-                    cause = causes(&error),
-                    "no HTTP client for the {section} endpoint"
-                );
-                refusal("no HTTP client can be made; look at the log")
-            })?;
+        let mut client =
+            Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT);
+        if is_loopback(&base_url) {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| {
+            tracing::error!(cause = causes(&error), "no HTTP client for the {section} endpoint");
+            refusal("no HTTP client can be made; look at the log")
+        })?;
         Ok(Self {
             client,
             base_url,

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use bailiwick_dev_idp::sign_in;
-use reqwest::StatusCode;
+use bailiwick_identity::is_loopback;
+use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -17,11 +19,12 @@ pub(crate) async fn run(options: Ask, config: Option<Config>, as_json: bool) -> 
     let server = options.server.clone().or(config.map(|config| config.public_url()));
     let server = server.unwrap_or_else(|| DEMO.into());
     let server = server.trim_end_matches('/');
+    let client = client(server)?;
     let token = match &options.person {
-        Some(person) => sign_in_as(server, person).await?,
+        Some(person) => sign_in_as(&client, server, person).await?,
         None => token_from_environment()?,
     };
-    let answer = ask(server, &token, &options).await?;
+    let answer = ask(&client, server, &token, &options).await?;
     if as_json { print::json(&answer) } else { in_words(&answer) }
 }
 
@@ -31,9 +34,25 @@ fn token_from_environment() -> Result<SecretString> {
     token.map(SecretString::from).context(advice)
 }
 
+/// A client that takes the token nowhere but to the server, and never in the clear.
+fn client(server: &str) -> Result<Client> {
+    let url = Url::parse(server).with_context(|| format!("`{server}` is not an address"))?;
+    let here = is_loopback(&url);
+    if url.scheme() != "https" && !here {
+        bail!("`{server}` would get your token in the clear; use https");
+    }
+    let mut client = Client::builder().redirect(Policy::none());
+    if here {
+        client = client.no_proxy();
+    }
+    client.build().context("no HTTP client can be made")
+}
+
 /// Signs in at the demo's identity provider, as the page would.
-async fn sign_in_as(server: &str, person: &str) -> Result<SecretString> {
-    let app: Value = reqwest::get(format!("{server}/app-config.json"))
+async fn sign_in_as(client: &Client, server: &str, person: &str) -> Result<SecretString> {
+    let app: Value = client
+        .get(format!("{server}/app-config.json"))
+        .send()
         .await
         .map_err(|cause| unreachable(server, cause))?
         .json()
@@ -47,10 +66,10 @@ async fn sign_in_as(server: &str, person: &str) -> Result<SecretString> {
     Ok(tokens.access_token)
 }
 
-async fn ask(server: &str, token: &SecretString, options: &Ask) -> Result<Value> {
+async fn ask(client: &Client, server: &str, token: &SecretString, options: &Ask) -> Result<Value> {
     let question =
         json!({ "query": options.question, "top_k": options.top_k, "mode": options.mode });
-    let response = reqwest::Client::new()
+    let response = client
         .post(format!("{server}/api/rag/query"))
         .bearer_auth(token.expose_secret())
         .json(&question)
