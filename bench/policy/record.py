@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -18,13 +19,14 @@ DECISIONS = {
 ENGINES = {"rules": "rules", "rego": "Rego", "opa": "OPA"}
 
 
-def medians(text: str) -> dict[str, float]:
-    """Seconds by "benchmark" or "benchmark argument"."""
+def medians(lines: Iterable[str]) -> dict[str, float]:
+    """Seconds by "benchmark" or "benchmark argument"; shows the lines meanwhile."""
     found, group = {}, ""
-    for line in text.splitlines():
-        if not (named := re.match(r"([│ ]*)[├╰]─ (\S.*?)\s{2,}", line + "  ")):
+    for line in lines:
+        print(line, end="", flush=True)
+        if not (named := re.match(r"([│ ]*)[├╰]─ (\S.*?)\s{2,}", line.rstrip() + "  ")):
             continue
-        nested, name = bool(named[1].strip("│") and len(named[1]) > 1), named[2]
+        nested, name = len(named[1]) > 0, named[2]
         times = re.findall(r"([\d.]+) (ns|µs|ms|s)\b", line)
         if not nested:
             group = name
@@ -41,7 +43,7 @@ def told(seconds: float) -> str:
 
 
 def main():
-    took, arguments = medians(sys.stdin.read()), " ".join(sys.argv[1:])
+    took, arguments = medians(sys.stdin), " ".join(sys.argv[1:])
     engines = [name for name in ENGINES if f"cold {name}" in took]
     rows = []
     for words, bench in DECISIONS.items():
@@ -49,7 +51,8 @@ def main():
         ratios = [f"{time / times[0]:,.1f}" for time in times[1:]]
         rows.append([words, *map(told, times), *ratios])
     head = ["10,000 labels", *(ENGINES[name] for name in engines), *(f"{ENGINES[name]} ÷ rules" for name in engines[1:])]
-    body = ["Medians.", "", table(head, rows), ""]
+    dev = ", with the libraries optimized and our own crates hardly, as `--profile dev` builds them"
+    body = [f"Medians{dev if 'dev' in arguments else ''}.", "", table(head, rows), ""]
     if "opa" in engines:
         itself = next(time for name, time in took.items() if name.startswith("opa_itself"))
         body += [f"OPA itself takes {told(itself)} for the same request; through Bailiwick it is {took['cold opa'] / itself:.2f} times that.", ""]

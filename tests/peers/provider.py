@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -43,7 +44,11 @@ class Provider:
             stderr=self.log,
             text=True,
         )
+        # Node.js hangs at the start once in a while, and then says nothing for ever.
+        alarm = threading.Timer(60, self.process.kill)
+        alarm.start()
         line = self.process.stdout.readline()
+        alarm.cancel()
         assert line.startswith("ready"), f"the provider did not start: {line!r}, see {self.log.name}"
 
     def control(self, call: str) -> dict:
