@@ -3,7 +3,7 @@
 import { ask, expect, lastTurn, question, signInAtProvider, test, tokensOf } from './fixtures.mjs';
 import { House, startModel } from './world.mjs';
 
-const NETWORK = /ERR_CONNECTION_REFUSED|ERR_FAILED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|status of (401|502|503)/;
+const NETWORK = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_FAILED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|status of (401|502|503)/;
 
 async function open(profile, house, name) {
   const page = await (await profile()).newPage();
