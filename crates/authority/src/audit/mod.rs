@@ -106,8 +106,9 @@ impl Audit {
         database::private_directory(data_dir)?;
         let path = file(data_dir)?;
         let connection = database::open(&path, &SHAPE)?;
+        let second = database::open(&path, &SHAPE)?;
         let (queue, jobs) = mpsc::channel(QUEUE);
-        writer::start(path.clone(), connection, jobs)?;
+        writer::start(path.clone(), connection, second, jobs)?;
         Ok(Self { path, queue })
     }
 

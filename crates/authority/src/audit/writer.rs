@@ -1,7 +1,9 @@
-//! The thread that appends: many callers, one commit.
+//! The thread that appends: many callers, one commit. Another keeps the log behind it short.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
@@ -14,8 +16,11 @@ use crate::database::DatabaseError;
 /// The most records that share a commit.
 const BATCH: usize = 1024;
 
-/// Pages of write-ahead log between checkpoints: each costs two flushes of the disk.
-const CHECKPOINT_PAGES: i64 = 8192;
+/// Pages of write-ahead log, from which on each commit tries to begin the log anew.
+const LOG_PAGES: i64 = 8192;
+/// How long the disk is left alone between two looks at the log. Whoever begins it anew waits for
+/// what the disk does not have by then.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// An event, and whom to tell that it is written.
 pub(super) struct Job {
@@ -39,25 +44,47 @@ impl Done {
     }
 }
 
-/// Starts the thread; it ends when every sender of `jobs` is gone.
+/// Starts both threads; they end when every sender of `jobs` is gone.
 pub(super) fn start(
     path: PathBuf,
     connection: Connection,
+    second: Connection,
     jobs: mpsc::Receiver<Job>,
 ) -> Result<(), DatabaseError> {
     connection
-        .pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
         .map_err(|e| DatabaseError::sqlite(&path, e))?;
     let file = path.clone();
-    std::thread::Builder::new()
-        .name("audit".into())
-        .spawn(move || run(&path, connection, jobs))
-        .map_err(|e| DatabaseError::file(&file, e))?;
+    let thread = |name: &str| std::thread::Builder::new().name(name.into());
+    let unstarted = |e| DatabaseError::file(&file, e);
+    let (written, writes) = sync_channel(1);
+    thread("audit-log").spawn(move || checkpoint(&second, &writes)).map_err(unstarted)?;
+    thread("audit").spawn(move || run(&path, connection, jobs, &written)).map_err(unstarted)?;
     Ok(())
 }
 
+/// Moves what the log says to its place in the database, while others write on.
+///
+/// A commit that finds the log long does the rest of this itself, and everybody whose record comes
+/// next waits for the disk meanwhile: with this, it finds little to do.
+fn checkpoint(connection: &Connection, writes: &Receiver<()>) {
+    while writes.recv().is_ok() {
+        let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(cause) = moved {
+            tracing::warn!(%cause, "the log of the audit trail is kept short by those who write");
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Whatever arrives while one commit runs shares the next.
-fn run(path: &Path, mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
+fn run(
+    path: &Path,
+    mut connection: Connection,
+    mut jobs: mpsc::Receiver<Job>,
+    written: &SyncSender<()>,
+) {
     let mut batch = Vec::new();
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
         let result = append(&mut connection, &mut batch).map_err(|e| {
@@ -68,6 +95,8 @@ fn run(path: &Path, mut connection: Connection, mut jobs: mpsc::Receiver<Job>) {
         for job in batch.drain(..) {
             job.done.tell(result.clone());
         }
+        // Once is enough, and the writer needs nobody to listen.
+        let _ = written.try_send(());
     }
 }
 
