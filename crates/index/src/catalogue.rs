@@ -28,6 +28,8 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Pages of the write-ahead log before it is copied into the database, 64 MiB of them: a batch of
 /// documents is a few, and copying after each would write everything twice at once.
 const LOG_PAGES: i64 = 16_384;
+/// Memory for pages that writes touch again and again, in KiB: the places of ids and of chunks.
+const WRITER_CACHE: i64 = 65_536;
 
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -174,6 +176,7 @@ fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
     if is_new {
         connection
             .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"))?;

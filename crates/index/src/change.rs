@@ -2,6 +2,8 @@
 
 pub(crate) mod held;
 
+use std::thread;
+
 use bailiwick_policy::{Label, LabelId, Schema};
 use rusqlite::{Connection, Transaction};
 use serde_json::{Map, Value};
@@ -45,18 +47,30 @@ impl<'a> Change<'a> {
         Ok(Self { schema, transaction, labels, fresh, next_row, next: before })
     }
 
-    /// Makes the write durable.
-    pub(crate) fn commit(self) -> Result<Committed, IndexError> {
+    /// Makes the write durable. What is searched next is made, and tidied by `tidy`, while the disk
+    /// confirms.
+    pub(crate) fn commit(
+        self,
+        tidy: impl FnOnce(&mut Snapshot) + Send,
+    ) -> Result<Committed, IndexError> {
         let Self { transaction, labels, fresh, next_row, mut next, .. } = self;
         next.revision += 1;
-        if !fresh.is_empty() {
-            next.add(Part::new(write(&[&Fresh::new(fresh)], next.space.dimensions), None));
-        }
         catalogue::set_next_row(&transaction, next_row)?;
         catalogue::set_meta(&transaction, "revision", &next.revision.to_string())?;
-        failpoint!("write-before-commit");
-        transaction.commit()?;
-        Ok(Committed { labels, snapshot: next })
+        let snapshot = thread::scope(|scope| {
+            let making = scope.spawn(|| {
+                if !fresh.is_empty() {
+                    let segment = write(&[&Fresh::new(fresh)], next.space.dimensions);
+                    next.add(Part::new(segment, None));
+                }
+                tidy(&mut next);
+                next
+            });
+            failpoint!("write-before-commit");
+            transaction.commit()?;
+            making.join().map_err(|_| IndexError::Stopped("a write panicked".to_owned()))
+        })?;
+        Ok(Committed { labels, snapshot })
     }
 
     /// The label of a stored document, if there is such a document.

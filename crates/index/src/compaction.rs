@@ -11,7 +11,7 @@ use crate::segment::{self, Source, Stored, write};
 use crate::snapshot::{Part, Snapshot};
 
 /// So many segments of like size become one: each chunk is copied once for each factor of this.
-const FAN_IN: usize = 4;
+const FAN_IN: usize = 8;
 /// By how much a segment is too large to be merged with smaller ones in idle time.
 const MUCH_LARGER: usize = 8;
 /// A segment with a greater share of dead chunks is copied without them.

@@ -115,12 +115,14 @@ impl State {
         let Writer(connection) = &mut writing.catalogue;
         let mut change = Change::begin(connection, &self.schema, before)?;
         let done = work(&mut change)?;
-        let Committed { labels, mut snapshot } = change.commit()?;
+        let tidy = |next: &mut Snapshot| {
+            if !flushing {
+                compaction::merge_small(next, self.flush);
+            }
+        };
+        let Committed { labels, snapshot } = change.commit(tidy)?;
         for label in &labels {
             self.labels.intern(label);
-        }
-        if !flushing {
-            compaction::merge_small(&mut snapshot, self.flush);
         }
         let revision = snapshot.revision;
         self.snapshot.store(Arc::new(snapshot));

@@ -47,7 +47,9 @@ pub(super) fn sections(
 
 /// A segment in memory of all chunks that are alive in `sources`.
 pub(crate) fn write(sources: &[&dyn Source], dimensions: usize) -> Segment {
-    let mut bytes = Vec::new();
+    // Words take about as much again, and growing would copy it all several times.
+    let rows: usize = sources.iter().map(|source| source.places()).sum();
+    let mut bytes = Vec::with_capacity(rows * 4 * dimensions);
     match sections(sources, dimensions, &mut bytes, &|| false) {
         Ok(layout) => Segment::new(Bytes::Memory(aligned(&bytes)), layout),
         // Memory takes whatever is written to it, and nobody asked to stop.
