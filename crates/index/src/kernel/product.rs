@@ -127,17 +127,26 @@ pub(super) fn widen_avx512(halves: &[f16; GROUP]) -> [f32; GROUP] {
 }
 
 /// Asks for the memory of these, without waiting for it.
+#[inline(always)]
+pub(super) fn prefetch<T: bytemuck::NoUninit>(items: &[T]) {
+    let (lines, last) = bytemuck::cast_slice::<T, u8>(items).as_chunks::<LINE>();
+    lines.iter().for_each(|line| prefetch_line(line));
+    if !last.is_empty() {
+        prefetch_line(last);
+    }
+}
+
 #[cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "a hint, for which there is no safe function")
 )]
 #[inline(always)]
-pub(super) fn prefetch<T: bytemuck::NoUninit>(items: &[T]) {
+fn prefetch_line(line: &[u8]) {
     #[cfg(target_arch = "x86_64")]
-    for line in bytemuck::cast_slice::<T, u8>(items).chunks(LINE) {
-        // SAFETY: Any address may be hinted at, and this one is of a byte that is there.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-    }
+    // SAFETY: Any address may be hinted at, and this one is of bytes that are there.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+    };
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = items;
+    let _ = line;
 }

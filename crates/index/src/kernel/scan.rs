@@ -9,14 +9,31 @@ use std::arch::x86_64::{
 
 use super::Block;
 use super::product::prefetch;
-use crate::code::{BlockWord, CodedQuery, Factors, PLANES, ROWS};
+use crate::code::{BlockWord, CodedQuery, Factors, PLANES, ROWS, TOP_NUMBER};
 
 /// Of all bits of a word of a query.
-const WEIGHTS: i32 = 64 * 15;
+const WEIGHTS: i32 = 64 * TOP_NUMBER;
 /// So many blocks ahead are fetched from memory: those of scattered labels do not come by themselves.
 const AHEAD: usize = 8;
 /// Bounds that are compared at once.
 const RUN: usize = 16;
+/// For each choice of rows, what no bound exceeds: those of the others are infinitely low. To
+/// compare with these is one instruction, and to choose by bits twenty.
+static LIMITS: [[f32; ROWS]; 1 << ROWS] = limits();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when this is compiled")]
+const fn limits() -> [[f32; ROWS]; 1 << ROWS] {
+    let mut limits = [[f32::INFINITY; ROWS]; 1 << ROWS];
+    let mut at = 0;
+    while at < ROWS << ROWS {
+        let (rows, row) = (at / ROWS, at % ROWS);
+        if rows >> row & 1 == 0 {
+            limits[rows][row] = f32::NEG_INFINITY;
+        }
+        at += 1;
+    }
+    limits
+}
 
 #[inline(always)]
 pub(super) fn upper_bounds(
@@ -29,8 +46,8 @@ pub(super) fn upper_bounds(
     let words = query.words.as_slice();
     let width = words.len().wrapping_add(1);
     let codes = |block: &Block| {
-        let start = (block.at as usize).checked_mul(width)?;
-        plane.get(start..)?.get(..width)
+        let start = (block.at as usize).wrapping_mul(width);
+        plane.get(start..start.wrapping_add(width))
     };
     let coming = blocks.iter().skip(AHEAD).map(Some).chain(std::iter::repeat(None));
     let mut greatest = [f32::NEG_INFINITY; ROWS];
@@ -55,7 +72,11 @@ fn greater(left: f32, right: f32) -> f32 {
     if left > right { left } else { right }
 }
 
-#[expect(clippy::indexing_slicing, reason = "`row` is below `ROWS`, as long as the arrays are")]
+#[inline(always)]
+fn less(left: f32, right: f32) -> f32 {
+    if left < right { left } else { right }
+}
+
 #[inline(always)]
 fn of_block(
     query: &CodedQuery,
@@ -65,11 +86,15 @@ fn of_block(
 ) -> [f32; ROWS] {
     let all = WEIGHTS.wrapping_mul(query.words.len() as i32);
     let factors: [Factors; ROWS] = bytemuck::cast(*factors);
-    std::array::from_fn(|row| {
-        let sum = all.wrapping_sub(against[row].wrapping_mul(2));
-        let bound = query.rounded.upper_bound(sum, factors[row]);
-        if rows >> row & 1 == 1 { bound } else { f32::NEG_INFINITY }
-    })
+    let mut bounds = [f32::NEG_INFINITY; ROWS];
+    let limits = LIMITS.get(usize::from(rows)).unwrap_or(&[f32::NEG_INFINITY; ROWS]);
+    for (((bound, against), factors), limit) in
+        bounds.iter_mut().zip(against).zip(factors).zip(limits)
+    {
+        let sum = all.wrapping_sub(against.wrapping_mul(2));
+        *bound = less(query.rounded.upper_bound(sum, factors), *limit);
+    }
+    bounds
 }
 
 /// For each row, the weights of the query's bits that differ from the row's.
@@ -79,11 +104,10 @@ pub(super) fn differences(words: &[[u64; PLANES]], block: &[BlockWord]) -> [i32;
     let mut sums = [0_u64; ROWS];
     for (rows, planes) in block.iter().zip(words) {
         for row in 0..ROWS {
-            let [ones, twos, fours, eights] =
+            let [ones, twos, fours] =
                 planes.map(|plane| u64::from((rows[row] ^ plane).count_ones()));
             let low = ones.wrapping_add(twos.wrapping_mul(2));
-            let high = fours.wrapping_add(eights.wrapping_mul(2));
-            sums[row] = sums[row].wrapping_add(low).wrapping_add(high.wrapping_mul(4));
+            sums[row] = sums[row].wrapping_add(low).wrapping_add(fours.wrapping_mul(4));
         }
     }
     sums.map(|sum| sum as i32)
@@ -103,10 +127,9 @@ pub(super) fn differences_avx512(words: &[[u64; PLANES]], block: &[BlockWord]) -
             *count = _mm512_add_epi64(*count, _mm512_popcnt_epi64(differing));
         }
     }
-    let [ones, twos, fours, eights] = counts;
+    let [ones, twos, fours] = counts;
     let low = _mm512_add_epi64(ones, _mm512_slli_epi64::<1>(twos));
-    let high = _mm512_add_epi64(fours, _mm512_slli_epi64::<1>(eights));
-    let sums = _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high));
+    let sums = _mm512_add_epi64(low, _mm512_slli_epi64::<2>(fours));
     bytemuck::cast(_mm512_cvtepi64_epi32(sums))
 }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::code::{Coder, ROWS, store};
+use crate::code::{Coder, PLANES, ROWS, TOP_NUMBER, store};
 
 /// Rows of finite numbers, and a query.
 fn rows() -> impl Strategy<Value = (Vec<Vec<f32>>, Vec<f32>)> {
@@ -36,9 +36,9 @@ fn plain_bound(query: &CodedQuery, code: &[u64], factors: Factors) -> f32 {
     let mut sum = 0;
     for (planes, word) in query.words.iter().zip(code) {
         for bit in 0..64 {
-            let level: i32 =
-                (0..4).map(|plane| ((planes[plane] >> bit & 1) as i32 * 2) << plane).sum();
-            sum += if word >> bit & 1 == 1 { level - 15 } else { 15 - level };
+            let number: i32 =
+                (0..PLANES).map(|plane| ((planes[plane] >> bit & 1) as i32 * 2) << plane).sum();
+            sum += if word >> bit & 1 == 1 { number - TOP_NUMBER } else { TOP_NUMBER - number };
         }
     }
     query.rounded.upper_bound(sum, factors)
