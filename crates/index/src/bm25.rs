@@ -17,7 +17,8 @@ use crate::analysis::Analyzer;
 use crate::gallop::gallop;
 use crate::rank::{Best, Ranked};
 use crate::segment::Postings;
-use crate::snapshot::{Part, Place, Totals, Visible};
+use crate::snapshot::{Part, Place, Totals};
+use crate::view::Visible;
 
 /// The saturation of repeated words, as tuned on SciFact.
 const K1: f32 = 0.9;

@@ -6,17 +6,17 @@
 //! alone, whatever their order, so that the result is a function of nothing else.
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use half::f16;
 
 use crate::code::{CodedQuery, Coder, FineQuery, ROWS};
-use crate::kernel::{self, Block};
+use crate::kernel;
 use crate::rank::{Best, Greatest, Ranked};
-use crate::snapshot::{Dead, Part, Place, Visible};
+use crate::snapshot::{Part, Place};
+use crate::view::Visible;
 
 /// Up to so many permitted chunks, reading codes first would not be faster.
-const FEW: u64 = 2048;
+const FEW: u64 = 1024;
 /// How many of the highest bounds by the coarse code are looked at to learn how good the best are
 /// at least.
 const PROBES: usize = 100;
@@ -116,9 +116,7 @@ thread_local! {
 /// The bounds of all permitted chunks.
 #[derive(Debug, Default)]
 struct Scan {
-    /// The blocks in which something is permitted, part by part and in order.
-    blocks: Vec<Block>,
-    /// For each block, of its rows.
+    /// For each block in which something is permitted, part by part and in order, of its rows.
     bounds: Vec<[f32; ROWS]>,
     stretches: Vec<Stretch>,
     /// Chunks with a fine bound, part by part.
@@ -147,20 +145,19 @@ struct Stretch {
 
 impl Scan {
     fn bound_all(&mut self, visible: &Visible<'_>, query: &CodedQuery) {
-        self.blocks.clear();
         self.stretches.clear();
-        for (number, part, ranges) in visible.parts() {
-            let before = self.blocks.len();
-            add_blocks(ranges, &part.dead, &mut self.blocks);
-            if self.bounds.len() < self.blocks.len() {
-                self.bounds.resize(2 * self.blocks.len(), [0.0; ROWS]);
+        let mut before = 0;
+        for (number, part, _) in visible.parts() {
+            let of_part = visible.blocks(number);
+            if self.bounds.len() < before + of_part.len() {
+                self.bounds.resize(2 * (before + of_part.len()), [0.0; ROWS]);
             }
-            for start in (before..self.blocks.len()).step_by(STRETCH) {
-                let end = self.blocks.len().min(start + STRETCH);
-                let blocks = self.blocks.get(start..end).unwrap_or_default();
+            for blocks in of_part.chunks(STRETCH) {
+                let (start, end) = (before, before + blocks.len());
                 let bounds = self.bounds.get_mut(start..end).unwrap_or_default();
                 let highest = kernel::upper_bounds(query, part.segment.coarse(), blocks, bounds);
                 self.stretches.push(Stretch { part: number, start, end, highest });
+                before = end;
             }
         }
     }
@@ -183,18 +180,19 @@ impl Scan {
 
     /// Makes candidates of every chunk whose coarse bound is at least `floor`.
     fn bound_finely(&mut self, visible: &Visible<'_>, query: &FineQuery, floor: f32) {
-        let Self { blocks, bounds, stretches, candidates, found, places, products } = self;
+        let Self { bounds, stretches, candidates, found, places, products } = self;
         candidates.clear();
         for of_part in stretches.chunk_by(|left, right| left.part == right.part) {
-            let Some(number) = of_part.first().map(|stretch| stretch.part) else { continue };
+            let Some(&Stretch { part: number, start, .. }) = of_part.first() else { continue };
             let Some(part) = visible.part(number) else { continue };
+            let blocks = visible.blocks(number);
             found.clear();
             for stretch in of_part.iter().filter(|stretch| stretch.highest >= floor) {
                 stretch.survivors(bounds, floor, found);
             }
             places.clear();
             places.extend(found.iter().filter_map(|index| {
-                let block = blocks.get(*index as usize / ROWS)?;
+                let block = blocks.get(*index as usize / ROWS - start)?;
                 Some(block.at * ROWS as u32 + index % ROWS as u32)
             }));
             products.resize(places.len(), 0.0);
@@ -246,34 +244,5 @@ impl Stretch {
         // What does not count has negative infinity, and no floor is to let it in.
         let floor = floor.max(f32::MIN);
         kernel::survivors(bounds.as_flattened(), floor, (self.start * ROWS) as u32, found);
-    }
-}
-
-/// Appends the blocks in which these places lie. Only what is permitted and alive counts in them.
-fn add_blocks(ranges: &[Range<u32>], dead: &Dead, blocks: &mut Vec<Block>) {
-    const ALL: u8 = u8::MAX;
-    let rows = ROWS as u32;
-    let before = blocks.len();
-    for range in ranges {
-        let (first, end) = (range.start / rows, range.end.div_ceil(rows));
-        // The range before may end in the block in which this one starts.
-        let is_first = blocks.len() == before;
-        let shared = blocks.pop_if(|last| !is_first && last.at == first);
-        let start = blocks.len();
-        blocks.extend((first..end).map(|at| Block { at, rows: ALL }));
-        if let Some(last) = blocks.last_mut() {
-            last.rows &= ALL >> (end * rows - range.end);
-        }
-        if let Some(block) = blocks.get_mut(start) {
-            block.rows &= ALL << (range.start % rows);
-            block.rows |= shared.map_or(0, |shared| shared.rows);
-        }
-    }
-    if !dead.is_empty() {
-        let emptied = blocks.extract_if(before.., |block| {
-            block.rows &= !dead.of_block(block.at);
-            block.rows == 0
-        });
-        emptied.for_each(drop);
     }
 }

@@ -4,7 +4,7 @@ use half::f16;
 
 use crate::kernel;
 use crate::rank::Ranked;
-use crate::snapshot::Visible;
+use crate::view::Visible;
 
 /// How many of the best are chosen from, for each that is wanted.
 pub(crate) const POOL: usize = 5;

@@ -19,13 +19,14 @@ use crate::columns::{Columns, Matcher};
 use crate::dense::Care;
 use crate::filter::Filter;
 use crate::rank::Ranked;
-use crate::snapshot::{Snapshot, Visible};
+use crate::snapshot::Snapshot;
 use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
     ChunkId, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument, Order, Query,
     Receipt, Size,
 };
+use crate::view::Visible;
 use crate::{
     Index, IndexError, bm25, dense, diversity, follow, generation, hybrid, manifest, memory,
 };

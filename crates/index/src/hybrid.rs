@@ -8,8 +8,8 @@ use crate::bm25::Scored;
 use crate::code::Coder;
 use crate::dense::{self, Care};
 use crate::rank::{Best, Ranked};
-use crate::snapshot::Visible;
 use crate::types::{Fusion, Query};
+use crate::view::Visible;
 
 /// The fewest candidates that each list contributes.
 const CANDIDATES: usize = 100;

@@ -35,6 +35,7 @@ mod space;
 mod state;
 mod survey;
 mod types;
+mod view;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("segments are read as they are stored, in little-endian order");

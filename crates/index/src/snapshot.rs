@@ -1,4 +1,4 @@
-//! What searches see: one state of the index, and what of it one person sees.
+//! What searches see: one state of the index.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -7,10 +7,9 @@ use std::sync::Arc;
 use bailiwick_policy::{Bailiwick, LabelId};
 
 use crate::code::ROWS;
-use crate::rank::ChunkRef;
 use crate::segment::Segment;
 use crate::space::Space;
-use crate::types::Size;
+use crate::view::Views;
 
 /// Reading over fewer dead chunks is not slower than starting again behind them.
 const NEAR: u32 = 16;
@@ -90,7 +89,7 @@ impl Part {
 
     /// The places of the permitted chunks: ranges in order. Where most chunks are dead, as under a
     /// filter that few match, long stretches of them are left out.
-    fn permitted(&self, within: &Bailiwick) -> Vec<Range<u32>> {
+    pub(crate) fn permitted(&self, within: &Bailiwick) -> Vec<Range<u32>> {
         let permitted = self.segment.permitted(within);
         if self.dead.len() <= self.segment.len() / 4 {
             return permitted;
@@ -138,11 +137,13 @@ pub(crate) struct Snapshot {
     pub(crate) parts: Vec<Part>,
     /// For each label, by its number.
     totals: Arc<Vec<Totals>>,
+    pub(crate) views: Views,
 }
 
 impl Snapshot {
     pub(crate) fn new(space: Arc<Space>, revision: u64, parts: Vec<Part>) -> Self {
-        let mut snapshot = Self { space, revision, parts: Vec::new(), totals: Arc::default() };
+        let (totals, views) = (Arc::default(), Views::default());
+        let mut snapshot = Self { space, revision, parts: Vec::new(), totals, views };
         for part in parts {
             snapshot.count(&part);
             snapshot.parts.push(part);
@@ -193,12 +194,10 @@ impl Snapshot {
         }
     }
 
-    /// How much of this there is within a bailiwick.
-    pub(crate) fn size(&self, within: &Bailiwick) -> Size {
-        let of_labels = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
-        of_labels.filter(|of_label| of_label.chunks > 0).fold(Size::default(), |size, of_label| {
-            Size { labels: size.labels + 1, chunks: size.chunks + of_label.chunks }
-        })
+    /// How much each permitted label has, of those that have anything.
+    pub(crate) fn totals(&self, within: &Bailiwick) -> impl Iterator<Item = Totals> {
+        let totals = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
+        totals.copied().filter(|totals| totals.chunks > 0)
     }
 
     /// How many chunks there are.
@@ -258,17 +257,6 @@ impl Snapshot {
         }
         found
     }
-
-    /// What one person sees of this.
-    pub(crate) fn within(&self, within: &Bailiwick) -> Visible<'_> {
-        let of_labels = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
-        let totals = of_labels.fold(Totals::default(), |sum, of_label| Totals {
-            chunks: sum.chunks + of_label.chunks,
-            words: sum.words + of_label.words,
-        });
-        let ranges = self.parts.iter().map(|part| part.permitted(within)).collect();
-        Visible { parts: &self.parts, ranges, totals }
-    }
 }
 
 fn of_label(totals: &mut Vec<Totals>, label: LabelId) -> &mut Totals {
@@ -282,39 +270,4 @@ fn of_label(totals: &mut Vec<Totals>, label: LabelId) -> &mut Totals {
 
 fn length(part: &Part, place: u32) -> u64 {
     part.segment.lengths().get(place as usize).copied().map(u64::from).unwrap_or_default()
-}
-
-/// The permitted chunks of a [`Snapshot`]. Whatever ranks chunks works on this.
-#[derive(Debug)]
-pub(crate) struct Visible<'a> {
-    parts: &'a [Part],
-    /// For each part the places that are permitted, dead ones included.
-    ranges: Vec<Vec<Range<u32>>>,
-    /// Of the chunks that are permitted and alive.
-    pub(crate) totals: Totals,
-}
-
-impl<'a> Visible<'a> {
-    /// Every part in which something is permitted, with its number and what is.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = (u32, &'a Part, &[Range<u32>])> {
-        let parts = (0..).zip(self.parts).zip(&self.ranges);
-        parts
-            .map(|((number, part), ranges)| (number, part, ranges.as_slice()))
-            .filter(|(.., ranges)| !ranges.is_empty())
-    }
-
-    /// How many parts there are, with or without permitted chunks.
-    pub(crate) fn part_count(&self) -> usize {
-        self.parts.len()
-    }
-
-    pub(crate) fn part(&self, number: u32) -> Option<&'a Part> {
-        self.parts.get(number as usize)
-    }
-
-    /// A chunk's id and its row in the catalogue.
-    pub(crate) fn chunk(&self, at: Place) -> Option<(ChunkRef<'a>, i64)> {
-        let segment = &self.part(at.part)?.segment;
-        Some((segment.id(at.place), *segment.rows().get(at.place as usize)?))
-    }
 }

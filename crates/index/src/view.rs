@@ -1,0 +1,170 @@
+//! What one person sees of one state of the index.
+//!
+//! Where the chunks of many labels are is many places. Who asks again, while nothing was written,
+//! gets what was found for her before.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ahash::AHashMap;
+use bailiwick_policy::Bailiwick;
+
+use crate::code::ROWS;
+use crate::kernel::Block;
+use crate::rank::ChunkRef;
+use crate::snapshot::{Dead, Part, Place, Snapshot, Totals};
+use crate::types::Size;
+
+/// Ranges and blocks of all views that a state keeps; they take 8 bytes each.
+const MOST_KEPT: usize = 1 << 21;
+
+/// The permitted chunks of a [`Snapshot`]. Whatever ranks chunks works on this.
+#[derive(Debug)]
+pub(crate) struct Visible<'a> {
+    parts: &'a [Part],
+    view: Arc<View>,
+    /// Of the chunks that are permitted and alive.
+    pub(crate) totals: Totals,
+}
+
+impl<'a> Visible<'a> {
+    /// Every part in which something is permitted, with its number and the places that are, dead
+    /// ones included.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (u32, &'a Part, &[Range<u32>])> {
+        let parts = (0..).zip(self.parts).zip(&self.view.parts);
+        parts
+            .map(|((number, part), seen)| (number, part, seen.ranges.as_slice()))
+            .filter(|(.., ranges)| !ranges.is_empty())
+    }
+
+    /// How many parts there are, with or without permitted chunks.
+    pub(crate) fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub(crate) fn part(&self, number: u32) -> Option<&'a Part> {
+        self.parts.get(number as usize)
+    }
+
+    /// The blocks of a part in which something is permitted and alive.
+    pub(crate) fn blocks(&self, part: u32) -> &[Block] {
+        self.view.parts.get(part as usize).map(|seen| seen.blocks.as_slice()).unwrap_or_default()
+    }
+
+    /// A chunk's id and its row in the catalogue.
+    pub(crate) fn chunk(&self, at: Place) -> Option<(ChunkRef<'a>, i64)> {
+        let segment = &self.part(at.part)?.segment;
+        Some((segment.id(at.place), *segment.rows().get(at.place as usize)?))
+    }
+}
+
+impl Snapshot {
+    /// How much of this there is within a bailiwick.
+    pub(crate) fn size(&self, within: &Bailiwick) -> Size {
+        self.views.of(self, within).size
+    }
+
+    /// What one person sees of this.
+    pub(crate) fn within(&self, within: &Bailiwick) -> Visible<'_> {
+        let view = self.views.of(self, within);
+        Visible { parts: &self.parts, totals: view.totals, view }
+    }
+}
+
+#[derive(Debug)]
+struct View {
+    parts: Vec<Seen>,
+    size: Size,
+    totals: Totals,
+}
+
+/// What is permitted of one part.
+#[derive(Debug)]
+struct Seen {
+    ranges: Vec<Range<u32>>,
+    blocks: Vec<Block>,
+}
+
+impl View {
+    fn new(snapshot: &Snapshot, within: &Bailiwick) -> Self {
+        let parts = snapshot.parts.iter().map(|part| {
+            let ranges = part.permitted(within);
+            let blocks = blocks(&ranges, &part.dead);
+            Seen { ranges, blocks }
+        });
+        let (mut labels, mut totals) = (0, Totals::default());
+        for of_label in snapshot.totals(within) {
+            labels += 1;
+            totals.chunks += of_label.chunks;
+            totals.words += of_label.words;
+        }
+        Self { parts: parts.collect(), size: Size { labels, chunks: totals.chunks }, totals }
+    }
+
+    fn weight(&self) -> usize {
+        self.parts.iter().map(|seen| seen.ranges.len() + seen.blocks.len()).sum()
+    }
+}
+
+/// The views of one state, by the permitted labels.
+#[derive(Debug, Default)]
+pub(crate) struct Views(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    views: AHashMap<Box<[u64]>, Arc<View>>,
+    weight: usize,
+}
+
+impl Clone for Views {
+    /// A copy of a state is made to be changed, and then it is seen differently.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Views {
+    fn of(&self, snapshot: &Snapshot, within: &Bailiwick) -> Arc<View> {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = kept().views.get(within.words()) {
+            return Arc::clone(view);
+        }
+        let view = Arc::new(View::new(snapshot, within));
+        let mut kept = kept();
+        if kept.weight + view.weight() > MOST_KEPT {
+            *kept = Kept::default();
+        }
+        kept.weight += view.weight();
+        kept.views.insert(within.words().into(), Arc::clone(&view));
+        view
+    }
+}
+
+/// The blocks in which these places lie. Only what is permitted and alive counts in them.
+fn blocks(ranges: &[Range<u32>], dead: &Dead) -> Vec<Block> {
+    const ALL: u8 = u8::MAX;
+    let rows = ROWS as u32;
+    let mut blocks: Vec<Block> = Vec::new();
+    for range in ranges {
+        let (first, end) = (range.start / rows, range.end.div_ceil(rows));
+        // The range before may end in the block in which this one starts.
+        let shared = blocks.pop_if(|last| last.at == first);
+        let start = blocks.len();
+        blocks.extend((first..end).map(|at| Block { at, rows: ALL }));
+        if let Some(last) = blocks.last_mut() {
+            last.rows &= ALL >> (end * rows - range.end);
+        }
+        if let Some(block) = blocks.get_mut(start) {
+            block.rows &= ALL << (range.start % rows);
+            block.rows |= shared.map_or(0, |shared| shared.rows);
+        }
+    }
+    if !dead.is_empty() {
+        blocks.retain_mut(|block| {
+            block.rows &= !dead.of_block(block.at);
+            block.rows != 0
+        });
+    }
+    blocks.shrink_to_fit();
+    blocks
+}
