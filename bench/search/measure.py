@@ -173,6 +173,7 @@ class Run:
             "worst": min(recalls),
             "qps": answer["qps"],
             "queries": len(times),
+            "seconds": self.seconds,
         }
         record |= {f"p{n}": times[min(len(times) - 1, n * len(times) // 100)] for n in (50, 95, 99)}
         self.records.add(**key, **record)

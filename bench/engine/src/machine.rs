@@ -36,18 +36,22 @@ pub(crate) fn cpu() -> anyhow::Result<f64> {
     Ok(ticks as f64 / TICKS)
 }
 
-/// Waits until this process has had nothing to do for half a second, as after the last merge, and
-/// returns how long it was busy.
+/// Waits until this process has had nothing to do for longer than an index waits before it tidies
+/// itself, and returns for how long it had.
 pub(crate) fn settle() -> anyhow::Result<Duration> {
     const POLL: Duration = Duration::from_millis(100);
-    let began = Instant::now();
+    const IDLE: u32 = 70;
     let (mut busy, mut idle, mut used) = (Duration::ZERO, 0, cpu()?);
-    while idle < 5 {
+    while idle < IDLE {
+        let began = Instant::now();
         std::thread::sleep(POLL);
         let now = cpu()?;
-        idle = if now - used < 0.02 { idle + 1 } else { 0 };
+        if now - used < 0.02 {
+            idle += 1;
+        } else {
+            (idle, busy) = (0, busy + began.elapsed());
+        }
         used = now;
-        busy = if idle == 0 { began.elapsed() } else { busy };
     }
     Ok(busy)
 }

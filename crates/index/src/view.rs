@@ -15,8 +15,10 @@ use crate::rank::ChunkRef;
 use crate::snapshot::{Dead, Part, Place, Snapshot, Totals};
 use crate::types::Size;
 
-/// Ranges and blocks of all views that a state keeps; they take 8 bytes each.
+/// What a state keeps of views at most, in units of 8 bytes.
 const MOST_KEPT: usize = 1 << 21;
+/// What a view takes besides its labels, ranges and blocks, in these units.
+const OF_EACH: usize = 32;
 
 /// The permitted chunks of a [`Snapshot`]. Whatever ranks chunks works on this.
 #[derive(Debug)]
@@ -101,8 +103,10 @@ impl View {
         Self { parts: parts.collect(), size: Size { labels, chunks: totals.chunks }, totals }
     }
 
-    fn weight(&self) -> usize {
-        self.parts.iter().map(|seen| seen.ranges.len() + seen.blocks.len()).sum()
+    /// In units of 8 bytes, as many as a range, a block and 64 labels take.
+    fn weight(&self, within: &Bailiwick) -> usize {
+        let parts = self.parts.iter().map(|seen| seen.ranges.len() + seen.blocks.len());
+        OF_EACH + within.words().len() + parts.sum::<usize>()
     }
 }
 
@@ -130,11 +134,12 @@ impl Views {
             return Arc::clone(view);
         }
         let view = Arc::new(View::new(snapshot, within));
+        let weight = view.weight(within);
         let mut kept = kept();
-        if kept.weight + view.weight() > MOST_KEPT {
+        if kept.weight + weight > MOST_KEPT {
             *kept = Kept::default();
         }
-        kept.weight += view.weight();
+        kept.weight += weight;
         kept.views.insert(within.words().into(), Arc::clone(&view));
         view
     }

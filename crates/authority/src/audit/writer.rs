@@ -66,7 +66,8 @@ pub(super) fn start(
 /// Moves what the log says to its place in the database, while others write on.
 ///
 /// A commit that finds the log long does the rest of this itself, and everybody whose record comes
-/// next waits for the disk meanwhile: with this, it finds little to do.
+/// next waits for the disk meanwhile. Where commits do not wait for it one by one, that is much:
+/// with this, little is left.
 fn checkpoint(connection: &Connection, writes: &Receiver<()>) {
     while writes.recv().is_ok() {
         let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -87,7 +88,8 @@ fn run(
 ) {
     let mut batch = Vec::new();
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let result = append(&mut connection, &mut batch).map_err(|e| {
+        let full = batch.iter().any(|job| job.event.kind.must_reach_the_disk());
+        let result = append(&mut connection, &mut batch, full).map_err(|e| {
             let e = DatabaseError::sqlite(path, e);
             tracing::error!(cause = %e, records = batch.len(), "the audit trail was not written");
             AuditError::Database(Arc::new(e))
@@ -95,13 +97,14 @@ fn run(
         for job in batch.drain(..) {
             job.done.tell(result.clone());
         }
-        // Once is enough, and the writer needs nobody to listen.
-        let _ = written.try_send(());
+        if !full {
+            // Once is enough, and the writer needs nobody to listen.
+            let _ = written.try_send(());
+        }
     }
 }
 
-fn append(connection: &mut Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
-    let full = batch.iter().any(|job| job.event.kind.must_reach_the_disk());
+fn append(connection: &mut Connection, batch: &mut [Job], full: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
     // Other processes append as well, so the chain's head is read inside the write lock.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

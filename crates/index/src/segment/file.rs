@@ -84,7 +84,20 @@ pub(crate) fn map(stored: &Stored, dimensions: usize, labels: u32) -> Result<Seg
     if checksum != u64::from(stored.checksum) || layout.dimensions != dimensions as u64 {
         return Err(FileError::Foreign);
     }
+    #[cfg(target_os = "linux")]
+    populate(&map, layout);
     Segment::plausible(Bytes::Mapped(map), layout, labels).ok_or(FileError::Damaged)
+}
+
+/// Maps the coarse codes before anybody asks: a first search of many of them would do it page by
+/// page, and take ten times as long as the next.
+#[cfg(target_os = "linux")]
+fn populate(map: &Mmap, layout: Layout) {
+    let coarse = layout.sections.get(Section::Coarse as usize).copied().unwrap_or_default();
+    let [start, length] = coarse.map(|number| number as usize);
+    if let Err(error) = map.advise_range(memmap2::Advice::PopulateRead, start, length) {
+        tracing::debug!(%error, "a segment is mapped as it is read");
+    }
 }
 
 impl Segment {
