@@ -164,15 +164,16 @@ class Report:
 
     def builds(self) -> str:
         rows = []
-        ours = self.records.of(what="engine", engine=OURS)[0]["built"]["seconds"]
+        ours = self.records.of(what="engine", engine=OURS)[0]["built"]
         for record in self.records.of(what="engine"):
             built, memory = record["built"], record["ready"]["memory"]
             rows.append(
                 [
                     record["engine"],
                     f"{built['seconds']:,.1f}",
-                    f"{built['seconds'] / ours:.1f}",
+                    f"{built['seconds'] / ours['seconds']:.1f}",
                     f"{built['cpu_seconds']:,.1f}",
+                    f"{built['cpu_seconds'] / ours['cpu_seconds']:.1f}",
                     f"{self.made.chunks / built['seconds']:,.0f}",
                     f"{built['disk'] / 1e6:,.0f}",
                     f"{memory['resident'] / 1e6:,.0f}",
@@ -185,6 +186,7 @@ class Report:
             "build, s",
             "× ours",
             "CPU s",
+            "× ours",
             "chunks/s",
             "disk, MB",
             "resident, MB",
@@ -193,8 +195,8 @@ class Report:
         ]
         note = (
             "Ours stores texts and words too, is durable after each batch of 1,000 chunks, and its time includes all "
-            "merging; the peers store vectors and labels. Builds may use all cores. Memory is what the process holds "
-            "right after opening."
+            "merging; the peers store vectors and labels. Builds may use all cores; what else ran meanwhile lengthens the "
+            "seconds, hardly the CPU's. Memory is what the process holds right after opening."
         )
         return f"### Building\n{note}\n\n{table(head, rows)}"
 

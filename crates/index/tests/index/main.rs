@@ -14,6 +14,7 @@ mod large;
 mod noninterference;
 mod people;
 mod spaces;
+mod timing;
 mod trouble;
 mod writes;
 
