@@ -9,6 +9,7 @@ use bailiwick_policy::{Bailiwick, LabelId};
 use crate::code::ROWS;
 use crate::segment::Segment;
 use crate::space::Space;
+use crate::types::Size;
 use crate::view::Views;
 
 /// Reading over fewer dead chunks is not slower than starting again behind them.
@@ -198,6 +199,15 @@ impl Snapshot {
     pub(crate) fn totals(&self, within: &Bailiwick) -> impl Iterator<Item = Totals> {
         let totals = within.iter().filter_map(|label| self.totals.get(label.as_u32() as usize));
         totals.copied().filter(|totals| totals.chunks > 0)
+    }
+
+    /// How much of this there is within a bailiwick. Nothing but labels is looked at, because
+    /// callers do not expect this to take long.
+    pub(crate) fn size(&self, within: &Bailiwick) -> Size {
+        self.totals(within).fold(Size::default(), |size, of_label| Size {
+            labels: size.labels + 1,
+            chunks: size.chunks + of_label.chunks,
+        })
     }
 
     /// How many chunks there are.

@@ -13,7 +13,6 @@ use crate::code::ROWS;
 use crate::kernel::Block;
 use crate::rank::ChunkRef;
 use crate::snapshot::{Dead, Part, Place, Snapshot, Totals};
-use crate::types::Size;
 
 /// What a state keeps of views at most, in units of 8 bytes.
 const MOST_KEPT: usize = 1 << 21;
@@ -61,11 +60,6 @@ impl<'a> Visible<'a> {
 }
 
 impl Snapshot {
-    /// How much of this there is within a bailiwick.
-    pub(crate) fn size(&self, within: &Bailiwick) -> Size {
-        self.views.of(self, within).size
-    }
-
     /// What one person sees of this.
     pub(crate) fn within(&self, within: &Bailiwick) -> Visible<'_> {
         let view = self.views.of(self, within);
@@ -76,7 +70,6 @@ impl Snapshot {
 #[derive(Debug)]
 struct View {
     parts: Vec<Seen>,
-    size: Size,
     totals: Totals,
 }
 
@@ -94,13 +87,11 @@ impl View {
             let blocks = blocks(&ranges, &part.dead);
             Seen { ranges, blocks }
         });
-        let (mut labels, mut totals) = (0, Totals::default());
-        for of_label in snapshot.totals(within) {
-            labels += 1;
-            totals.chunks += of_label.chunks;
-            totals.words += of_label.words;
-        }
-        Self { parts: parts.collect(), size: Size { labels, chunks: totals.chunks }, totals }
+        let totals = snapshot.totals(within).fold(Totals::default(), |sum, of_label| Totals {
+            chunks: sum.chunks + of_label.chunks,
+            words: sum.words + of_label.words,
+        });
+        Self { parts: parts.collect(), totals }
     }
 
     /// In units of 8 bytes, as many as a range, a block and 64 labels take.
