@@ -1,9 +1,10 @@
 // The parts that the administrator's views are made of.
 
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
 
 import type { Problem } from '../api/problem';
+import { Modal } from '../ui/modal';
 import type { Loaded } from './loaded';
 import { ago, moment, number } from './words';
 
@@ -122,34 +123,18 @@ export function Await<T>({ from, children }: { readonly from: Loaded<T>; readonl
   );
 }
 
-/** A dialog that keeps the focus inside and closes with Escape. */
+/** A dialog with a title. */
 export function Dialog(given: {
   readonly title: string;
   readonly close: () => void;
   readonly children: ComponentChildren;
 }): JSX.Element {
-  const dialog = useRef<HTMLDialogElement>(null);
   const title = useId();
-  useEffect(() => {
-    const opener = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (opener instanceof HTMLElement) opener.focus();
-    };
-  }, []);
   return (
-    <dialog
-      ref={dialog}
-      class="dialog"
-      aria-labelledby={title}
-      onCancel={(event) => {
-        event.preventDefault();
-        given.close();
-      }}
-    >
+    <Modal class="dialog" aria-labelledby={title} leave={given.close}>
       <h2 id={title}>{given.title}</h2>
       {given.children}
-    </dialog>
+    </Modal>
   );
 }
 

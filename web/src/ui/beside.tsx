@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
 
 import { useMedia } from './media';
+import { Modal } from './modal';
 
 interface Props {
   /** Where it stands. */
@@ -33,29 +33,11 @@ export function Beside({ side, label, roomFrom, open, onClose, children }: Props
   ) : null;
 }
 
-/** A modal dialog: the browser keeps the focus in it, closes it on Esc and gives the focus back. */
+/** A dialog at a side of the window. Its backdrop belongs to it, its content does not: a press there leaves it. */
 function Sheet({ side, label, onClose, children }: Pick<Props, 'side' | 'label' | 'onClose' | 'children'>) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const shown = dialog.current;
-    shown?.showModal();
-    return () => shown?.close();
-  }, []);
   return (
-    <dialog
-      ref={dialog}
-      class={`sheet ${side}`}
-      aria-label={label}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
-      onClick={(event) => {
-        // The backdrop belongs to the dialog; its content does not.
-        if (event.target === dialog.current) onClose();
-      }}
-    >
+    <Modal class={`sheet ${side}`} aria-label={label} leave={onClose} onClick={(event) => event.target === event.currentTarget && onClose()}>
       {children}
-    </dialog>
+    </Modal>
   );
 }
