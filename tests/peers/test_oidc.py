@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 from conftest import CLAIMS_THAT_OPEN_NOTHING, LIBRARY, MAY_READ
-from house import bearer, documents_of, until
+from house import bearer, documents_of, outlast, until
 
 
 def refused(response: httpx.Response, detail: str = "Invalid token"):
@@ -53,7 +53,7 @@ def test_an_id_token_is_no_access_token(house, provider):
 def test_an_expired_token_is_refused_as_expired(house, provider):
     brief = provider.sign_in("alice", "urn:bailiwick:brief").access
     assert house.query(brief, "launch").status_code == 200
-    time.sleep(3)
+    outlast(brief)
     refused(house.query(brief, "launch"), "Token has expired")
 
 

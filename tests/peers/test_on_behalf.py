@@ -2,14 +2,13 @@
 
 import base64
 import json
-import time
 import uuid
 
 import jwt
 import pytest
 from conftest import MAY_READ
 from cryptography.hazmat.primitives.asymmetric import rsa
-from house import House, bearer, documents_of
+from house import House, bearer, documents_of, outlast, payload
 from test_contract import assertion, keyed_agent, problem
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -56,10 +55,6 @@ def refused(answer, status: int, error: str):
 
 def read(house, token) -> set[str]:
     return set(documents_of(house.retrieve(token, "launch", top_k=50)))
-
-
-def payload(token: str) -> dict:
-    return json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
 
 # -- what is read ------------------------------------------------------------
@@ -115,7 +110,7 @@ def test_it_ends_with_the_persons_token(house, provider, assistant):
     brief = provider.sign_in("alice", "urn:bailiwick:brief").access
     acting = agent.act_for(brief)
     assert payload(acting)["exp"] == payload(brief)["exp"]
-    time.sleep(3)
+    outlast(brief)
     assert problem(house.retrieve(acting, "launch"), 401)["detail"] == "Token has expired"
     refused(agent.exchange(brief), 400, "invalid_grant")
 

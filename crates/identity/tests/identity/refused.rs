@@ -22,7 +22,7 @@ async fn assert_refused(world: &World, attacks: Vec<Attack>) {
         assert_eq!(rejection.cause(), cause, "{id}");
         let text = if cause == PAST { "Token has expired" } else { "Invalid token" };
         assert_eq!(rejection.to_string(), text, "{id}: the caller learns no more than that");
-        assert!(since.elapsed() < Duration::from_secs(1), "{id} took {:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(5), "{id} took {:?}", since.elapsed());
     }
     assert!(world.verify(&world.token()).await.is_ok(), "the right token still verifies");
 }
