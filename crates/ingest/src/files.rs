@@ -181,9 +181,10 @@ impl FileSource {
 
     fn documents(&self) -> Result<Vec<SourceDocument>, Problem> {
         let kind = Kind::of(&self.path)?;
+        let schema = &self.options.schema;
         let mut inherited = self.options.metadata.clone();
-        inherited.extend(attributes::of_folders(&self.root, &self.path)?);
-        inherited.extend(attributes::of_sidecar(&self.path)?);
+        schema.overlay(&mut inherited, attributes::of_folders(&self.root, &self.path, schema)?);
+        schema.overlay(&mut inherited, attributes::of_sidecar(&self.path)?);
         let bytes = bytes(&self.path)?;
         let drafts = match kind {
             Kind::Markdown => vec![markdown::read(&text(bytes)?)?],
@@ -194,13 +195,13 @@ impl FileSource {
             }
             Kind::Pdf => vec![Draft::plain(time_limit::within(move || pdf::read(&bytes))?)],
             Kind::Docx => vec![Draft::markdown(docx::read(&bytes)?)],
-            Kind::Json => json::read(&text(bytes)?, &self.options.schema)?,
-            Kind::JsonLines => json::read_lines(&text(bytes)?, &self.options.schema)?,
+            Kind::Json => json::read(&text(bytes)?, schema)?,
+            Kind::JsonLines => json::read_lines(&text(bytes)?, schema)?,
         };
         if drafts.is_empty() {
             return Err(Problem::Empty);
         }
-        drafts.into_iter().map(|draft| draft.finish(&self.id, &inherited)).collect()
+        drafts.into_iter().map(|draft| draft.finish(&self.id, inherited.clone(), schema)).collect()
     }
 }
 
@@ -233,7 +234,12 @@ impl Draft {
         Self { content_type: "text/markdown", ..Self::plain(text) }
     }
 
-    fn finish(self, file: &str, inherited: &Map<String, Value>) -> Result<SourceDocument, Problem> {
+    fn finish(
+        self,
+        file: &str,
+        mut metadata: Map<String, Value>,
+        schema: &Schema,
+    ) -> Result<SourceDocument, Problem> {
         if self.text.trim().is_empty() {
             return Err(match self.id {
                 DraftId::Record(id) => Problem::broken(format!("record `{id}` holds no text")),
@@ -243,8 +249,7 @@ impl Draft {
         if self.text.len() > MAX_TEXT_BYTES {
             return Err(Problem::TooLarge(MAX_TEXT_BYTES as u64));
         }
-        let mut metadata = inherited.clone();
-        metadata.extend(self.metadata);
+        schema.overlay(&mut metadata, self.metadata);
         metadata.insert(CONTENT_TYPE.into(), self.content_type.into());
         let id = match self.id {
             DraftId::File => file.to_owned(),

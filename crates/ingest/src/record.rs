@@ -83,7 +83,8 @@ impl Record {
     /// The record's attributes, each under the attribute's own name.
     pub(crate) fn attributes(&self, schema: &Schema) -> Map<String, Value> {
         let found = schema.attributes().iter().filter_map(|attribute| {
-            let value = attribute.sources().find_map(|source| self.get(source))?;
+            let mut said = attribute.sources().filter_map(|source| self.get(source));
+            let value = said.find(|value| !value.is_null())?;
             Some((attribute.name().to_owned(), value.clone()))
         });
         found.collect()

@@ -97,7 +97,7 @@ impl VaultReader {
         let id = record.id().unwrap_or_else(|| place.unwrap_or_default().to_string());
         let mut metadata = record.details(&self.schema);
         metadata.retain(|name, _| !crate::document::is_reserved(name));
-        metadata.extend(record.attributes(&self.schema));
+        self.schema.overlay(&mut metadata, record.attributes(&self.schema));
         metadata.extend(stamps(endpoint, place, &record));
         SourceDocument { id: format!("{endpoint}#{id}"), text: text(&record), metadata }
     }

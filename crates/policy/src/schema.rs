@@ -223,6 +223,23 @@ impl Schema {
         self.attributes.iter().enumerate().find(|(_, attribute)| &*attribute.name == name)
     }
 
+    /// Lays what the nearer source says over what the farther one says. An attribute that the nearer
+    /// names, by any of its names, is the nearer's alone; a null says nothing of an attribute.
+    pub fn overlay(&self, farther: &mut Map<String, Json>, mut nearer: Map<String, Json>) {
+        for attribute in &self.attributes {
+            let is_said = attribute.said(&nearer).is_some();
+            for name in attribute.sources() {
+                if is_said {
+                    farther.remove(name);
+                }
+                if nearer.get(name).is_some_and(Json::is_null) {
+                    nearer.remove(name);
+                }
+            }
+        }
+        farther.extend(nearer);
+    }
+
     /// The label of a document with this metadata.
     ///
     /// # Errors

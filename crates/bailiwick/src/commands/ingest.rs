@@ -36,9 +36,10 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
         Destination::here(&options, config, schema)?.remove(options.remove).await?
     } else if let (Some(endpoint), Some(client_id)) = (&options.vault, &options.client_id) {
         let server = options.server.clone().unwrap_or_else(|| config.public_url());
+        let scope = options.scope.as_deref();
         let documents =
-            read_vault(&server, client_id, schema, endpoint, options.scope.as_deref()).await?;
-        let documents = with_defaults(documents, &given_metadata(&options));
+            read_vault(&server, client_id, Arc::clone(&schema), endpoint, scope).await?;
+        let documents = with_defaults(documents, &given_metadata(&options), &schema);
         Sender::new(&server, client_id)?.send(documents).await?
     } else {
         from_files(&options, config, schema).await?
@@ -165,11 +166,11 @@ fn add(total: &mut Receipt, receipt: Receipt) {
 fn with_defaults(
     mut documents: Vec<SourceDocument>,
     defaults: &Map<String, Value>,
+    schema: &Schema,
 ) -> Vec<SourceDocument> {
     for document in &mut documents {
-        for (name, value) in defaults {
-            document.metadata.entry(name).or_insert_with(|| value.clone());
-        }
+        let own = std::mem::replace(&mut document.metadata, defaults.clone());
+        schema.overlay(&mut document.metadata, own);
     }
     documents
 }

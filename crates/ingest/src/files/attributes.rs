@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use bailiwick_policy::Schema;
 use serde_json::{Map, Value};
 
 use super::{Problem, bytes, text};
@@ -15,14 +16,19 @@ const FOLDER_WIDE: &str = ".bailiwick.toml";
 const SIDECARS: [&str; 2] = ["meta.json", "meta.toml"];
 
 /// What the folders from the root down to the file's own say, the nearest strongest.
-pub(super) fn of_folders(root: &Path, file: &Path) -> Result<Map<String, Value>, Problem> {
+pub(super) fn of_folders(
+    root: &Path,
+    file: &Path,
+    schema: &Schema,
+) -> Result<Map<String, Value>, Problem> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let outward = folder.ancestors().take_while(|folder| folder.starts_with(root));
     let inward: Vec<PathBuf> = outward.map(|folder| folder.join(FOLDER_WIDE)).collect();
     let mut metadata = Map::new();
     for described in inward.iter().rev() {
         if described.symlink_metadata().is_ok() {
-            metadata.extend(from_toml(described).map_err(|cause| within(described, &cause))?);
+            let nearer = from_toml(described).map_err(|cause| within(described, &cause))?;
+            schema.overlay(&mut metadata, nearer);
         }
     }
     Ok(metadata)

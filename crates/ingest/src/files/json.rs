@@ -39,6 +39,6 @@ fn many(place: usize, record: &Record, schema: &Schema) -> Draft {
 
 fn draft(id: DraftId, record: &Record, schema: &Schema) -> Draft {
     let mut metadata = record.details(schema);
-    metadata.extend(record.attributes(schema));
+    schema.overlay(&mut metadata, record.attributes(schema));
     Draft { id, metadata, ..Draft::plain(record.text(schema)) }
 }

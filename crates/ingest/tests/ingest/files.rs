@@ -109,6 +109,29 @@ fn the_nearest_metadata_is_the_strongest() {
     assert_eq!(documents[1].metadata["d"], "inner folder");
 }
 
+/// An attribute has several names, and a blank one says nothing.
+#[test]
+fn the_nearest_attribute_is_the_strongest_whatever_it_is_called() {
+    let folder = TempDir::new().unwrap();
+    let top = folder.path();
+    write(top, ".bailiwick.toml", "clearance_level = 'Internal'\nproject_id = 'phoenix'");
+    write(top, "a.md", "---\nclearance: Secret\nproject_id:\n---\nText\n");
+    write(top, "b.txt", "Text");
+    write(top, "b.txt.meta.json", r#"{"confidentiality_level": "TopSecret"}"#);
+    write(top, "c.json", r#"{"text": "Text", "clearance_level": null, "clearance": "Secret"}"#);
+    let nested =
+        r#"{"text": "Text", "metadata": {"clearance_level": "Public"}, "clearance": "Secret"}"#;
+    write(top, "d.json", nested);
+    let options = json!({"department": "hr", "clearance": "Public"});
+    let documents = found(top, options).iter().flat_map(|s| s.read().unwrap()).collect::<Vec<_>>();
+    let labels = documents.iter().map(|document| {
+        let label = schema().label(&document.metadata).unwrap();
+        schema().describe(&label)["clearance_level"].clone()
+    });
+    assert_eq!(labels.collect::<Vec<_>>(), ["Secret", "TopSecret", "Secret", "Secret"]);
+    assert!(documents.iter().all(|document| document.metadata["project_id"] == "phoenix"));
+}
+
 #[test]
 fn a_file_is_described_the_same_when_named_alone() {
     let folder = TempDir::new().unwrap();
