@@ -4,7 +4,8 @@
 //! when a filter first names its key, and extended by the chunks that came since: a row of the
 //! catalogue never changes its metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use moka::sync::Cache;
@@ -98,32 +99,47 @@ impl Column {
 pub(crate) struct Matcher<'a> {
     filter: &'a Filter,
     tested: Vec<Tested<'a>>,
+    missed: bool,
 }
 
 struct Tested<'a> {
     test: &'a Test,
-    column: RwLockReadGuard<'a, Column>,
+    column: Rc<RwLockReadGuard<'a, Column>>,
     /// For each code the verdict, once a chunk that is looked at has it.
     verdicts: Vec<Option<bool>>,
 }
 
 impl<'a> Matcher<'a> {
     pub(crate) fn new(filter: &'a Filter, columns: &'a [Arc<RwLock<Column>>]) -> Self {
-        let tested = filter.tests.iter().zip(columns).map(|(test, column)| {
-            let column = read(column);
+        // Each column is locked once, and all of them in one order: whoever waits for one that
+        // somebody wants to extend has none that this somebody waits for.
+        let in_order: BTreeMap<_, _> =
+            columns.iter().map(|column| (Arc::as_ptr(column), column)).collect();
+        let locked: BTreeMap<_, _> =
+            in_order.into_iter().map(|(at, column)| (at, Rc::new(read(column)))).collect();
+        let tested = filter.tests.iter().zip(columns).filter_map(|(test, column)| {
+            let column = Rc::clone(locked.get(&Arc::as_ptr(column))?);
             let verdicts = vec![None; column.values.len() + 1];
-            Tested { test, column, verdicts }
+            Some(Tested { test, column, verdicts })
         });
-        Self { filter, tested: tested.collect() }
+        Self { filter, tested: tested.collect(), missed: false }
     }
 
     /// Whether the chunk in this row matches. One that was deleted meanwhile does not, whatever
     /// the filter says.
     pub(crate) fn matches(&mut self, row: i64) -> bool {
         let place = usize::try_from(row).unwrap_or(usize::MAX);
-        let Self { filter, tested } = self;
-        let is_there = tested.iter().all(|tested| tested.code(place) != 0);
-        is_there && filter.root.holds(&mut |at| tested.get_mut(at).is_some_and(|t| t.holds(place)))
+        let Self { filter, tested, missed } = self;
+        if tested.iter().any(|tested| tested.code(place) == 0) {
+            *missed = true;
+            return false;
+        }
+        filter.root.holds(&mut |at| tested.get_mut(at).is_some_and(|t| t.holds(place)))
+    }
+
+    /// Whether a chunk that was asked about had been deleted meanwhile.
+    pub(crate) fn missed(&self) -> bool {
+        self.missed
     }
 }
 

@@ -1,6 +1,7 @@
 //! A filter makes of an index what it would be without what does not match.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bailiwick_index::{DocumentId, EmbeddedIndex, Filter, Index, Mode, NewDocument, Query};
 use bailiwick_policy::Ceiling;
@@ -68,6 +69,42 @@ async fn what_does_not_match_is_not_there() {
             .collect();
         assert!(listed.iter().map(|document| document.id.as_str()).eq(theirs.iter()));
     }
+}
+
+/// Each question has to have all its columns, which a write makes somebody extend.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn filters_of_the_same_keys_do_not_wait_for_each_other() {
+    let people = People::new().await;
+    let folder = large::folder();
+    let index = large::open(folder.path());
+    store(&index, |_| true).await;
+    let ours = people.member(&["ours"], &index).await;
+    let (low, high) = (
+        json!({ "key": "n", "operator": ">", "value": 9 }),
+        json!({ "key": "n", "operator": "<", "value": 20 }),
+    );
+    let tenth = json!({ "key": "tenth", "operator": "==", "value": 7 });
+    let filters = [json!([low, high, tenth]), json!([tenth, high, low])];
+    let asking = (0..6).map(|n| {
+        let filter = Some(Arc::new(filter(filters[n % 2].clone())));
+        let query = Query { filter, mode: Mode::Lexical, ..large::query_of("pump") };
+        let (index, ours) = (index.clone(), ours.clone());
+        tokio::task::spawn_blocking(move || {
+            for _ in 0..150 {
+                assert_eq!(index.rank_blocking(&query, &ours).unwrap().len(), 1);
+            }
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    let all = async {
+        while !asking.iter().all(tokio::task::JoinHandle::is_finished) {
+            index.upsert(vec![document(CHUNKS)], &Ceiling::none()).await.unwrap();
+        }
+        for asked in asking {
+            asked.await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("nobody waits for ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
