@@ -101,10 +101,11 @@ pub(crate) struct Passage {
 impl Catalogue {
     /// Opens the database, making it when neither it nor `derived` exists.
     pub(crate) fn open(path: &Path, derived: &Path) -> Result<(Self, Writer), IndexError> {
-        let is_new = !exists(path, derived)?;
+        exists(path, derived)?;
+        let may_be_new = !derived.exists();
         let connection =
             Connection::open(path).map_err(|error| unusable(path, &error.to_string()))?;
-        prepare(&connection, is_new).map_err(|error| {
+        prepare(&connection, may_be_new).map_err(|error| {
             let advice = "restore it from a backup; nothing was changed";
             unusable(path, &format!("{error}; {advice}"))
         })?;
@@ -169,7 +170,7 @@ pub(crate) fn unusable(path: &Path, problem: &str) -> IndexError {
     IndexError::Unusable { path: path.display().to_string(), problem: problem.to_owned() }
 }
 
-fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
+fn prepare(connection: &Connection, may_be_new: bool) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // An acknowledged write must survive a loss of power, not only of the process.
@@ -177,11 +178,18 @@ fn prepare(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
-    if is_new {
+    if may_be_new && is_empty(connection)? {
         connection
             .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"))?;
     }
     Ok(())
+}
+
+/// Whether there are no tables: of a new database, and of one whose first start was cut off.
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0)
 }
 
 pub(crate) fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {

@@ -113,15 +113,16 @@ impl Made {
         now: &Snapshot,
     ) -> Result<(Snapshot, Vec<PathBuf>), IndexError> {
         let Self { former, mut part, stored } = self;
+        let mut died = Vec::new();
         for before in &former {
             // Gone only when all was made anew meanwhile, without this file.
             let Some(current) = now.parts.iter().find(|part| part.is(before)) else {
                 return Ok((now.clone(), Vec::new()));
             };
-            let died = current.dead.iter().filter(|place| !before.dead.contains(*place));
-            for place in died {
+            for place in current.dead.iter().filter(|place| !before.dead.contains(*place)) {
                 if let Some((label, row)) = before.segment.chunk(place) {
                     part.kill(label, row);
+                    died.push((label, row));
                 }
             }
         }
@@ -133,6 +134,7 @@ impl Made {
             former: former.iter().filter_map(|part| part.file).collect(),
             flushed: in_memory.flat_map(|part| part.segment.rows().iter().copied()).max(),
             dropped: dead.collect(),
+            died,
         };
         let transaction = connection.transaction()?;
         manifest::install(&transaction, &merged)?;

@@ -41,10 +41,12 @@ pub(crate) struct Merged<'a> {
     pub(crate) file: Option<(i64, &'a Stored)>,
     /// The files that it replaces.
     pub(crate) former: Vec<i64>,
-    /// The greatest row that is in a file now.
+    /// The greatest row that is in a file now, if rows were not in one before.
     pub(crate) flushed: Option<i64>,
     /// Chunks that were dead already, and are in no segment any more.
     pub(crate) dropped: Vec<i64>,
+    /// Chunks that died while the file was written, and are in it.
+    pub(crate) died: Vec<(LabelId, i64)>,
 }
 
 /// Puts a merged segment in the place of those that it was made of.
@@ -65,15 +67,35 @@ pub(crate) fn install(
         statement.execute([row])?;
     }
     if let Some(row) = merged.flushed {
+        // Most of what came and went in memory is in no file.
+        let mut statement =
+            transaction.prepare_cached("DELETE FROM gone WHERE chunk > ? AND chunk <= ?")?;
+        statement.execute([flushed(transaction)?, row])?;
         catalogue::set_meta(transaction, FLUSHED, &row.to_string())?;
+    }
+    let mut statement = transaction.prepare_cached("INSERT OR IGNORE INTO gone VALUES (?, ?)")?;
+    for (label, row) in &merged.died {
+        statement.execute(params![row, label.as_u32()])?;
     }
     Ok(())
 }
 
 /// Forgets all files, so that they are made anew of the catalogue.
-pub(crate) fn clear(connection: &Connection) -> Result<(), IndexError> {
+pub(crate) fn clear(connection: &Transaction<'_>) -> Result<(), IndexError> {
     connection.execute_batch("DELETE FROM segments; DELETE FROM gone")?;
     Ok(catalogue::set_meta(connection, FLUSHED, "0")?)
+}
+
+/// [`clear`], as a write of its own: until all is made anew, by whomever, nothing else is written.
+pub(crate) fn start_anew(connection: &mut Connection) -> Result<(), IndexError> {
+    let transaction = connection.transaction()?;
+    clear(&transaction)?;
+    let revision = catalogue::revision(&transaction)? + 1;
+    catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+    failpoint!("anew-before-commit");
+    transaction.commit()?;
+    failpoint!("anew-after-commit");
+    Ok(())
 }
 
 /// Maps every segment of the manifest, and deletes other files.

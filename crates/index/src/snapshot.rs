@@ -130,6 +130,14 @@ pub(crate) struct Totals {
     pub(crate) words: u64,
 }
 
+impl Totals {
+    /// One chunk less. Before the bytes of a segment are checked, a length in it may be any number.
+    fn lose(&mut self, words: u64) {
+        self.chunks = self.chunks.saturating_sub(1);
+        self.words = self.words.saturating_sub(words);
+    }
+}
+
 /// One state of the index. It never changes; a write makes the next one.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
@@ -166,8 +174,7 @@ impl Snapshot {
             of_label.words += words;
             if !part.dead.is_empty() {
                 for place in run.filter(|place| part.dead.contains(*place)) {
-                    of_label.chunks -= 1;
-                    of_label.words -= length(part, place);
+                    of_label.lose(length(part, place));
                 }
             }
         }
@@ -178,8 +185,7 @@ impl Snapshot {
         for part in &mut self.parts {
             if let Some(place) = part.kill(label, row) {
                 let of_label = of_label(Arc::make_mut(&mut self.totals), label);
-                of_label.chunks -= 1;
-                of_label.words -= length(part, place);
+                of_label.lose(length(part, place));
             }
         }
     }
@@ -238,9 +244,9 @@ impl Snapshot {
                 let lengths = segment.lengths().get(run.start as usize..run.end as usize);
                 let chunks = rows.into_iter().flatten().zip(lengths.into_iter().flatten());
                 for (place, (row, length)) in run.zip(chunks) {
-                    if !matches(*row) && dead.insert(place) {
-                        of_label.chunks -= 1;
-                        of_label.words -= u64::from(*length);
+                    if !dead.contains(place) && !matches(*row) {
+                        dead.insert(place);
+                        of_label.lose((*length).into());
                     }
                 }
             }

@@ -101,6 +101,11 @@ impl State {
         (writing, outcome.timed_out())
     }
 
+    /// Waits for a write that is under way: the catalogue may have it before searches see it.
+    pub(crate) fn settle(&self) {
+        drop(self.lock());
+    }
+
     /// Runs one write. It is durable and visible when this returns.
     pub(crate) fn write<T>(
         &self,
@@ -210,12 +215,9 @@ impl State {
         }
         tracing::error!("a segment's bytes have changed on the disk; all are made anew");
         let mut writing = self.lock();
-        let Writer(connection) = &mut writing.catalogue;
-        manifest::clear(connection)?;
-        let space = Arc::clone(&self.snapshot.load().space);
-        let filed = manifest::open(connection, &self.segments, space)?;
-        let made = follow::chunks(connection, &self.segments, self.flush, &self.analyst, filed)?;
-        self.snapshot.store(Arc::new(made));
+        manifest::start_anew(&mut writing.catalogue.0)?;
+        let now = self.up_to_date(&mut writing)?;
+        self.snapshot.store(Arc::new(now));
         Ok(())
     }
 

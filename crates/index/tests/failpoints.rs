@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bailiwick_index::{DocumentId, Index, Mode};
 use bailiwick_policy::Ceiling;
-use corpus::{document, metadata, open, query, schema, seen};
+use corpus::{document, metadata, open, query, schema, seen, try_open};
 use people::People;
 
 const POINTS: [&str; 5] = [
@@ -114,6 +114,53 @@ async fn a_change_of_embedder_that_fails_leaves_one_space_or_the_other() {
             assert_eq!((&*index.space(), failures), (spaces::OTHER, 1), "{point} {restart}");
             spaces::compare(&people, &index, &spaces::library()).await;
         }
+    }
+    scenario.teardown();
+}
+
+/// What fails while damaged segments are made anew is made up for by the next write or start.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_segments_are_made_anew_whatever_fails() {
+    let scenario = fail::FailScenario::setup();
+    let people = People::new().await;
+    for point in ["anew-before-commit", "anew-after-commit", "segment-before-rename"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut acknowledged = BTreeMap::new();
+        {
+            let index = open(folder.path());
+            for n in 0..30 {
+                let text = format!("pump number{n} leaks");
+                let documents = vec![document(&format!("d{n}"), "ours", &[&text, "a valve"])];
+                index.upsert(documents, &Ceiling::none()).await.unwrap();
+                acknowledged.insert(format!("d{n}"), ("ours", text));
+            }
+        }
+        for file in std::fs::read_dir(folder.path().join("segments")).unwrap() {
+            let file = file.unwrap().path();
+            let mut bytes = std::fs::read(&file).unwrap();
+            let end = bytes.len() - 400;
+            bytes[..end].iter_mut().for_each(|byte| *byte = !*byte);
+            std::fs::write(file, bytes).unwrap();
+        }
+        {
+            fail::cfg(point, "1*return->1*off->1*return->off").unwrap();
+            let index = loop {
+                // What is moved to files at the start fails at the last point, too.
+                if let Ok(index) = try_open(folder.path()) {
+                    break index;
+                }
+            };
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let text = "pump number7 is new".to_owned();
+            let documents = vec![document("d30", "ours", &[&text, "a valve"])];
+            index.upsert(documents, &Ceiling::none()).await.unwrap();
+            acknowledged.insert("d30".to_owned(), ("ours", text));
+            fail::remove(point);
+        }
+        let reopened = open(folder.path());
+        // What the first process left damaged is mended behind the first searches.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        compare(&people, &reopened, &acknowledged, point).await;
     }
     scenario.teardown();
 }

@@ -14,14 +14,14 @@ use super::{Bytes, Id, Layout, Section, Segment, Source};
 use crate::code::{BlockWord, Factors, Levels, ROWS};
 use crate::rotation::WORD;
 
-const MAGIC: [u8; 8] = *b"BWSEG\0\0\x03";
+const MAGIC: [u8; 8] = *b"BWSEG\0\0\x04";
 
 /// What the end of a file says of the rest.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Footer {
     layout: Layout,
-    /// CRC-32 of everything before the footer.
+    /// CRC-32 of everything before the footer, and of the layout.
     checksum: u64,
     magic: [u8; 8],
 }
@@ -58,6 +58,7 @@ pub(crate) fn store(
     let out = BufWriter::with_capacity(1 << 20, file);
     let mut out = Summed { out, sum: crc32fast::Hasher::new(), length: 0 };
     let layout = sections(sources, dimensions, &mut out, stop)?;
+    out.sum.update(bytes_of(&layout));
     let checksum = out.sum.clone().finalize();
     let footer = Footer { layout, checksum: u64::from(checksum), magic: MAGIC };
     out.write_all(bytes_of(&footer))?;
@@ -105,7 +106,10 @@ impl Segment {
     pub(crate) fn is_sound(&self) -> bool {
         self.bytes.as_slice().split_last_chunk::<FOOTER>().is_some_and(|(body, footer)| {
             let footer: Footer = bytemuck::pod_read_unaligned(footer);
-            u64::from(crc32fast::hash(body)) == footer.checksum
+            let mut sum = crc32fast::Hasher::new();
+            sum.update(body);
+            sum.update(bytes_of(&footer.layout));
+            u64::from(sum.finalize()) == footer.checksum
         })
     }
 }

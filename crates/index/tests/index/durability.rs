@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use bailiwick_index::{Index, Mode};
+use bailiwick_index::{EmbeddedIndex, Index, Mode, Options};
 use bailiwick_policy::Ceiling;
 
 use crate::people::People;
-use crate::{document, open, query, seen, try_open};
+use crate::{document, open, options, query, seen, try_open};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reopening_changes_nothing() {
@@ -84,10 +84,11 @@ async fn changed_bytes_of_a_segment_are_noticed_and_mended() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
-    let files: Vec<_> = fs::read_dir(&segments).unwrap().map(|file| file.unwrap().path()).collect();
-    for damage in [Damage::Changed, Damage::CutOff, Damage::Lost] {
-        for file in &files {
-            damage.inflict(file);
+    // The last bytes say where everything is.
+    let ends = (1..=30).map(|words| Damage::Bit(8 * words));
+    for damage in [Damage::Changed, Damage::CutOff, Damage::Lost].into_iter().chain(ends) {
+        for file in fs::read_dir(&segments).unwrap() {
+            damage.inflict(&file.unwrap().path());
         }
         let index = open(folder.path());
         let ours = people.member(&["ours"], &index).await;
@@ -114,6 +115,8 @@ enum Damage {
     Changed,
     CutOff,
     Lost,
+    /// So many bytes before the end.
+    Bit(usize),
 }
 
 impl Damage {
@@ -124,6 +127,11 @@ impl Damage {
             Self::Changed => {
                 let end = bytes.len() - 400;
                 bytes[..end].iter_mut().for_each(|byte| *byte = !*byte);
+                fs::write(file, bytes).unwrap();
+            }
+            Self::Bit(before_end) => {
+                let at = bytes.len() - before_end;
+                bytes[at] ^= 4;
                 fs::write(file, bytes).unwrap();
             }
             Self::CutOff => fs::write(file, &bytes[..bytes.len() / 2]).unwrap(),
@@ -146,6 +154,41 @@ async fn only_one_process_at_a_time() {
     let _index = open(folder.path());
     let error = try_open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("another process"), "{error}");
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_off_is_begun_anew_and_an_emptied_database_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index.db");
+    let begun = rusqlite::Connection::open(&file).unwrap();
+    begun.pragma_update(None, "journal_mode", "WAL").unwrap();
+    drop(begun);
+    drop(open(folder.path()));
+    fs::write(&file, b"").unwrap();
+    let error = try_open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("index.db"), "{error}");
+}
+
+/// What was replaced while it was in memory leaves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_replaced_all_day_leaves_no_trail_of_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = EmbeddedIndex::open(Options { flush: 64, ..options(folder.path()) }).unwrap();
+    for n in 0..600 {
+        let text = format!("pump {n}");
+        index.upsert(vec![document("d", "ours", &[&text])], &Ceiling::none()).await.unwrap();
+    }
+    let catalogue = rusqlite::Connection::open(folder.path().join("index.db")).unwrap();
+    let gone = || -> i64 {
+        catalogue.query_row("SELECT count(*) FROM gone", [], |row| row.get(0)).unwrap()
+    };
+    for _ in 0..200 {
+        if gone() < 150 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(gone() < 150, "{} rows", gone());
 }
 
 #[tokio::test]
