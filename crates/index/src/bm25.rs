@@ -91,7 +91,7 @@ pub(crate) fn score<'a, 'b>(
     let norms = Norms::new(visible.totals);
     for (word, repeats) in words {
         let found = find(visible, &word);
-        let holding = found.iter().map(Found::count).sum();
+        let holding = found.iter().map(|found| found.count() as u64).sum();
         let weight = repeats as f32 * inverse_document_frequency(holding, visible.totals);
         for found in &found {
             if let Some(scores) = scores.get_mut(found.number) {
@@ -188,10 +188,10 @@ impl Scores {
     }
 }
 
-fn inverse_document_frequency(holding: usize, totals: Totals) -> f32 {
-    let all = totals.chunks as f32;
-    let holding = holding as f32;
-    (1.0 + (all - holding + 0.5) / (holding + 0.5)).ln()
+/// Above zero also for a word that millions of chunks hold and none lacks.
+fn inverse_document_frequency(holding: u64, totals: Totals) -> f32 {
+    let lacking = totals.chunks.saturating_sub(holding);
+    ((lacking as f64 + 0.5) / (holding as f64 + 0.5)).ln_1p() as f32
 }
 
 /// How much a length marks a chunk down: `base + of_each × length`.

@@ -22,6 +22,8 @@ pub(crate) struct Change<'a> {
     transaction: Transaction<'a>,
     labels: Vec<Label>,
     fresh: Vec<FreshRow>,
+    /// The first row that this write gives, and the next.
+    first_row: i64,
     next_row: i64,
     /// The state before, without what this write removes.
     next: Snapshot,
@@ -42,9 +44,16 @@ impl<'a> Change<'a> {
         before: Snapshot,
     ) -> Result<Self, IndexError> {
         let transaction = connection.transaction()?;
-        let next_row = catalogue::next_row(&transaction)?;
-        let (labels, fresh) = (Vec::new(), Vec::new());
-        Ok(Self { schema, transaction, labels, fresh, next_row, next: before })
+        let first_row = catalogue::next_row(&transaction)?;
+        Ok(Self {
+            schema,
+            transaction,
+            labels: Vec::new(),
+            fresh: Vec::new(),
+            first_row,
+            next_row: first_row,
+            next: before,
+        })
     }
 
     /// Makes the write durable. What is searched next is made, and tidied by `tidy`, while the disk
@@ -90,8 +99,9 @@ impl<'a> Change<'a> {
         for row in &former.chunks {
             self.next.remove(former.label, *row);
         }
-        // The same write may have brought them.
-        self.fresh.retain(|fresh| !former.chunks.contains(&fresh.row));
+        if former.chunks.last().is_some_and(|row| *row >= self.first_row) {
+            self.fresh.retain(|fresh| !former.chunks.contains(&fresh.row));
+        }
     }
 
     /// Inserts a document whose id is free. Its vectors must be of the space that the index is in

@@ -143,13 +143,15 @@ impl EmbeddedIndex {
         within: &Bailiwick,
     ) -> Result<Vec<(ChunkId, f32)>, IndexError> {
         self.0.check_bailiwick(within)?;
-        let snapshot = self.0.searched(&self.0.state.snapshot.load_full(), query, within)?;
-        let query = prepared(query, &snapshot.space)?;
-        let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
-        let named = ranked
-            .into_iter()
-            .map(|ranked| Ok((ranked.id.to_id().map_err(IndexError::Damaged)?, ranked.score)));
-        named.collect()
+        self.0.retried(|snapshot| {
+            let (snapshot, missed) = self.0.searched(snapshot, query, within)?;
+            let query = prepared(query, &snapshot.space)?;
+            let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
+            let named = ranked.into_iter().map(|Ranked { id, score, .. }| {
+                Ok((id.to_id().map_err(IndexError::Damaged)?, score))
+            });
+            Ok((named.collect::<Result<_, IndexError>>()?, missed))
+        })
     }
 
     /// The documents within a bailiwick that match, by id, on the calling thread.
@@ -268,17 +270,39 @@ impl Inner {
         if beyond.is_empty() { Ok(()) } else { Err(IndexError::Beyond(beyond)) }
     }
 
-    /// What a query searches: a snapshot without what its filter excludes.
+    /// Reads a state; `read` says whether it lost something to a write that the catalogue has
+    /// already. Such a write is waited for, and the state that it made is read.
+    fn retried<T>(
+        &self,
+        mut read: impl FnMut(&Arc<Snapshot>) -> Result<(T, bool), IndexError>,
+    ) -> Result<T, IndexError> {
+        for _ in 1..ATTEMPTS {
+            let snapshot = self.state.snapshot.load_full();
+            let (found, lost) = read(&snapshot)?;
+            if !lost {
+                return Ok(found);
+            }
+            self.state.settle();
+            if self.state.snapshot.load().revision == snapshot.revision {
+                return Ok(found);
+            }
+        }
+        Ok(read(&self.state.snapshot.load_full())?.0)
+    }
+
+    /// What a query searches: a snapshot without what its filter excludes; and whether something
+    /// of it was deleted meanwhile.
     fn searched(
         &self,
         snapshot: &Arc<Snapshot>,
         query: &Query,
         within: &Bailiwick,
-    ) -> Result<Arc<Snapshot>, IndexError> {
-        let Some(filter) = &query.filter else { return Ok(Arc::clone(snapshot)) };
+    ) -> Result<(Arc<Snapshot>, bool), IndexError> {
+        let Some(filter) = &query.filter else { return Ok((Arc::clone(snapshot), false)) };
         let columns = self.columns.of(filter, snapshot.revision, &self.catalogue)?;
         let mut matcher = Matcher::new(filter, &columns);
-        Ok(Arc::new(snapshot.matching(within, |row| matcher.matches(row))))
+        let matching = snapshot.matching(within, |row| matcher.matches(row));
+        Ok((Arc::new(matching), matcher.missed()))
     }
 
     /// The ids of the documents under these labels that match.
@@ -287,45 +311,41 @@ impl Inner {
         filter: Option<&Filter>,
         of: impl Fn(LabelId) -> bool,
     ) -> Result<Vec<DocumentId>, IndexError> {
-        let snapshot = self.state.snapshot.load();
-        let ids = match filter {
-            None => snapshot.documents(of, |_| true),
-            Some(filter) => {
-                let columns = self.columns.of(filter, snapshot.revision, &self.catalogue)?;
-                let mut matcher = Matcher::new(filter, &columns);
-                snapshot.documents(of, |row| matcher.matches(row))
-            }
-        };
-        ids.into_iter().map(|id| DocumentId::new(id).map_err(IndexError::Damaged)).collect()
+        self.retried(|snapshot| {
+            let (ids, missed) = match filter {
+                None => (snapshot.documents(&of, |_| true), false),
+                Some(filter) => {
+                    let columns = self.columns.of(filter, snapshot.revision, &self.catalogue)?;
+                    let mut matcher = Matcher::new(filter, &columns);
+                    let ids = snapshot.documents(&of, |row| matcher.matches(row));
+                    (ids, matcher.missed())
+                }
+            };
+            let ids = ids.into_iter().map(|id| DocumentId::new(id).map_err(IndexError::Damaged));
+            Ok((ids.collect::<Result<_, _>>()?, missed))
+        })
     }
 
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         self.check_bailiwick(within)?;
-        for _ in 1..ATTEMPTS {
-            let snapshot = self.state.snapshot.load_full();
-            let (hits, lost) = self.attempt(&snapshot, query, within)?;
-            if !lost || self.state.snapshot.load().revision == snapshot.revision {
-                return Ok(hits);
-            }
-        }
-        Ok(self.attempt(&self.state.snapshot.load_full(), query, within)?.0)
+        self.retried(|snapshot| self.attempt(snapshot, query, within))
     }
 
-    /// Searches one state; says whether a hit was lost to a later write.
+    /// Searches one state; says whether something was lost to a later write.
     fn attempt(
         &self,
         snapshot: &Arc<Snapshot>,
         query: &Query,
         within: &Bailiwick,
     ) -> Result<(Hits, bool), IndexError> {
-        let snapshot = self.searched(snapshot, query, within)?;
+        let (snapshot, missed) = self.searched(snapshot, query, within)?;
         let query = prepared(query, &snapshot.space)?;
         let ranked = rank(&snapshot, &query, within, &self.state.analyst);
         let hits = self.catalogue.read(|connection| {
             let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
             found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
         })?;
-        let lost = hits.len() < ranked.len();
+        let lost = missed || hits.len() < ranked.len();
         Ok((Hits { hits, revision: snapshot.revision }, lost))
     }
 }

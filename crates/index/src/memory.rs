@@ -3,6 +3,7 @@
 use sysinfo::System;
 
 use crate::IndexError;
+use crate::rotation::WORD;
 use crate::snapshot::Snapshot;
 
 /// What searches read must fit into memory: from a disk they would take a thousand times as long,
@@ -20,8 +21,11 @@ pub(crate) fn check_change(
     dimensions: usize,
     most: Option<u64>,
 ) -> Result<(), IndexError> {
-    // Each number is there in two bytes, and in a bit of the code.
-    let of_vectors = |dimensions: usize| snapshot.len() * dimensions as u64 * 17 / 8;
+    // Each number is there in two bytes; in the codes, which have whole words, in five bits.
+    let of_vectors = |dimensions: usize| {
+        let codes = dimensions.next_multiple_of(WORD) * 5 / 8;
+        snapshot.len() * (2 * dimensions + codes) as u64
+    };
     let rest = size(snapshot).saturating_sub(of_vectors(snapshot.space.dimensions));
     refuse_beyond(rest + of_vectors(dimensions), most)
 }
