@@ -164,7 +164,7 @@ impl Index {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Ranking<'py>> {
         let index = self.opened()?.index;
-        let within = bailiwick.get().of(&index, &self.schema)?;
+        let within = bailiwick.get().of(py, &index, &self.schema)?;
         let query = query::query(query, k, options, index.space(), &self.schema)?;
         let ranked = py.detach(|| index.rank_blocking(&query, &within));
         ranking(py, ranked.map_err(errors::of_index)?)
@@ -180,7 +180,7 @@ impl Index {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Ranking<'py>>> {
         let index = self.opened()?.index;
-        let within = bailiwick.get().of(&index, &self.schema)?;
+        let within = bailiwick.get().of(py, &index, &self.schema)?;
         let queries = query::queries(vectors, k, options, &index.space(), &self.schema)?;
         let rank = |query: &Query| index.rank_blocking(query, &within);
         let ranked = py.detach(|| on_all_cores(&queries, rank));
@@ -198,7 +198,7 @@ impl Index {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Hit>> {
         let index = self.opened()?.index;
-        let within = bailiwick.get().of(&index, &self.schema)?;
+        let within = bailiwick.get().of(py, &index, &self.schema)?;
         let query = query::query(query, k, options, index.space(), &self.schema)?;
         let found = py.detach(|| index.search_blocking(&query, &within));
         let found = found.map_err(errors::of_index)?;
@@ -213,7 +213,7 @@ impl Index {
         filters: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<Hit>> {
         let index = self.opened()?.index;
-        let within = bailiwick.get().of(&index, &self.schema)?;
+        let within = bailiwick.get().of(py, &index, &self.schema)?;
         let filter = filters.map(|filters| query::filter(filters, &self.schema)).transpose()?;
         let found = py.detach(|| index.documents_blocking(filter.as_ref(), &within));
         let found = found.map_err(errors::of_index)?;
@@ -223,7 +223,7 @@ impl Index {
     /// Labels that hold something, and passages.
     fn size(&self, py: Python<'_>, bailiwick: &Bound<'_, Bailiwick>) -> PyResult<(usize, u64)> {
         let index = self.opened()?.index;
-        let within = bailiwick.get().of(&index, &self.schema)?;
+        let within = bailiwick.get().of(py, &index, &self.schema)?;
         let runtime = runtime()?;
         let size = py.detach(|| runtime.block_on(index.size(&within)));
         let size = size.map_err(errors::of_index)?;

@@ -114,6 +114,7 @@ impl Policy {
 
     fn explain(
         &self,
+        py: Python<'_>,
         claims: &Bound<'_, PyAny>,
         document: &Bound<'_, PyAny>,
     ) -> PyResult<Explanation> {
@@ -126,7 +127,7 @@ impl Policy {
             .map_err(|error| RefusedDocument::new_err(format!("document: {error}")))?;
         let label = self.policy.schema().label(&document);
         let label = label.map_err(|error| RefusedDocument::new_err(error.to_string()))?;
-        let explained = policy::wait(self.policy.explain(&claims, &label));
+        let explained = py.detach(|| policy::wait(self.policy.explain(&claims, &label)));
         explained.map(Explanation).map_err(undecided)
     }
 }
@@ -173,9 +174,10 @@ impl Bailiwick {
         Self { rights: Rights::Everything, missing_claims: Vec::new() }
     }
 
-    /// The labels of this index that may be read now.
+    /// The labels of this index that may be read now. An engine may be asked over the network.
     pub(crate) fn of(
         &self,
+        py: Python<'_>,
         index: &EmbeddedIndex,
         schema: &Schema,
     ) -> PyResult<Arc<policy::Bailiwick>> {
@@ -193,7 +195,8 @@ impl Bailiwick {
                 ))
             }
             Rights::Decided { policy, claims } => {
-                policy::wait(policy.decide(claims, index.labels())).map_err(undecided)
+                let decided = py.detach(|| policy::wait(policy.decide(claims, index.labels())));
+                decided.map_err(undecided)
             }
         }
     }
