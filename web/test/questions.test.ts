@@ -1,6 +1,6 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 
-import type { Answered, Token } from '../src/session/protocol';
+import type { Answered, Token, Waiting } from '../src/session/protocol';
 import { Keeper } from '../src/worker/keeper';
 import { Questions, StillWaiting, type Entry, type Store } from '../src/worker/questions';
 
@@ -10,11 +10,11 @@ class Kept implements Store {
   async pushRequest(entry: Entry) {
     this.entries.push(entry);
   }
-  async shiftRequest() {
-    return this.entries.shift();
-  }
   async getAll() {
     return [...this.entries];
+  }
+  async remove(which: (waiting: Waiting) => boolean) {
+    this.entries = this.entries.filter(({ metadata }) => !which(metadata as Waiting));
   }
 }
 
@@ -28,6 +28,7 @@ let questions: Questions;
 /** The page that shows what was asked; `null`: every page does. */
 let shows: string | null;
 let told: string[];
+let keeper: Keeper;
 
 beforeEach(() => {
   store = new Kept();
@@ -37,7 +38,7 @@ beforeEach(() => {
   told = [];
   seen = [];
   server = async () => Response.json({ response: 'Because.' });
-  const keeper = new Keeper(async (page) => people.get(page) ?? null);
+  keeper = new Keeper(async (page) => people.get(page) ?? null);
   questions = new Questions(store, keeper, {
     pages: async () => [...people.keys()],
     deliver: async (page, answered, adopt) => {
@@ -156,5 +157,85 @@ describe('questions that wait', () => {
     expect(await waitingTexts()).toEqual(['One?', 'Three?']);
     await questions.clear();
     expect(store.entries).toEqual([]);
+  });
+
+  describe('while one is asked', () => {
+    let answer: () => void;
+    let replayed: Promise<void>;
+
+    beforeEach(async () => {
+      for (const text of ['One?', 'Two?']) await questions.keep(question(text));
+      server = () => new Promise((resolve) => (answer = () => resolve(Response.json({ response: 'Because.' }))));
+      replayed = questions.replay();
+      await vi.waitFor(() => expect(seen).toHaveLength(1));
+      server = async () => Response.json({ response: 'Because.' });
+    });
+
+    test('are all still kept, so that a killed worker loses none', async () => {
+      expect(await waitingTexts()).toEqual(['One?', 'Two?']);
+      answer();
+      await replayed;
+      expect(store.entries).toEqual([]);
+    });
+
+    test('can be withdrawn, and then bring no answer', async () => {
+      await questions.drop('One?');
+      answer();
+      await replayed;
+      expect(delivered.map(({ key }) => key)).toEqual(['Two?']);
+      expect(store.entries).toEqual([]);
+    });
+
+    test('are gone with a sign-out, and do not come back', async () => {
+      await questions.clear();
+      answer();
+      await replayed;
+      expect(seen).toHaveLength(1);
+      expect(delivered).toEqual([]);
+      expect(store.entries).toEqual([]);
+    });
+
+    test('are answered to nobody who signed in meanwhile', async () => {
+      people.set('tab', { token: 'other', sub: 'bob', exp: FAR });
+      keeper.clear();
+      answer();
+      await expect(replayed).rejects.toThrow(StillWaiting);
+      expect(delivered).toEqual([]);
+    });
+
+    test('can be kept, and are asked the next time', async () => {
+      await questions.keep(question('Three?'));
+      answer();
+      await expect(replayed).rejects.toThrow(StillWaiting);
+      expect(await waitingTexts()).toEqual(['Three?']);
+    });
+  });
+
+  test('kept at the moment of a sign-out are gone after it', async () => {
+    let written: () => void = () => undefined;
+    const push = store.pushRequest.bind(store);
+    store.pushRequest = async (entry) => {
+      await new Promise<void>((resolve) => (written = resolve));
+      await push(entry);
+    };
+    const kept = questions.keep(question('Why?'));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const cleared = questions.clear();
+    written();
+    await Promise.all([kept, cleared]);
+    expect(store.entries).toEqual([]);
+  });
+
+  test('do not wait for a page that the browser froze', async () => {
+    vi.useFakeTimers();
+    const frozen = new Keeper((page) => (page === 'frozen' ? new Promise(() => undefined) : Promise.resolve(people.get(page) ?? null)));
+    const deliver = vi.fn(async () => true);
+    const asked = new Questions(store, frozen, { pages: async () => ['frozen', 'tab'], deliver, send: (request) => server(request) });
+    await asked.keep(question('Why?'));
+    const replayed = asked.replay();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await replayed;
+    expect(deliver).toHaveBeenCalledTimes(1);
+    vi.useRealTimers();
   });
 });

@@ -2,7 +2,7 @@
 //
 // The original request is kept, which never held a token; the token is attached when it is sent.
 
-import type { Answered, Token, Waiting } from '../session/protocol';
+import { PATIENCE, type Answered, type Token, type Waiting } from '../session/protocol';
 import type { Keeper } from './keeper';
 import { withToken } from './attach';
 
@@ -20,11 +20,11 @@ export interface Entry {
   metadata?: object;
 }
 
-/** What is used of workbox's `Queue`. */
+/** Where they are kept. */
 export interface Store {
   pushRequest(entry: Entry): Promise<void>;
-  shiftRequest(): Promise<Entry | undefined>;
   getAll(): Promise<Entry[]>;
+  remove(which: (waiting: Waiting) => boolean): Promise<void>;
 }
 
 /** What the queue needs of the worker. */
@@ -48,6 +48,7 @@ export class StillWaiting extends Error {}
 /** The questions that wait. */
 export class Questions {
   #replaying: Promise<void> | null = null;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly store: Store,
@@ -63,28 +64,27 @@ export class Questions {
   /** Keeps a request that was not sent, and tells the page so with 202. */
   async keep(request: Request): Promise<Response> {
     const waiting = await describe(request);
-    const known = await this.store.getAll();
-    if (!known.some((entry) => waitingOf(entry).key === waiting.key)) {
+    await this.#inTurn(async () => {
+      if (await this.#waits(waiting.key)) return;
       await this.store.pushRequest({ request: withToken(request, null), metadata: waiting });
-    }
+    });
     return Response.json(waiting, { status: 202 });
   }
 
   /** What waits for this person. */
   async of(sub: string): Promise<readonly Waiting[]> {
-    const entries = await this.store.getAll();
-    return entries.map(waitingOf).filter((waiting) => waiting.sub === sub);
+    return (await this.#all()).filter((waiting) => waiting.sub === sub);
   }
 
   /** Forgets one question. */
   async drop(key: string): Promise<readonly Waiting[]> {
-    await this.#each(async (entry) => waitingOf(entry).key !== key);
-    return (await this.store.getAll()).map(waitingOf);
+    await this.#remove((waiting) => waiting.key === key);
+    return this.#all();
   }
 
   /** Forgets them all. */
   async clear(): Promise<void> {
-    await this.#each(async () => false);
+    await this.#remove(() => true);
   }
 
   /** Asks what waits. Rejects with {@link StillWaiting} if something still does. */
@@ -94,53 +94,68 @@ export class Questions {
   }
 
   async #replayAll(): Promise<void> {
-    const outcomes: ('done' | 'keep' | 'pause')[] = [];
-    await this.#each(async (entry) => {
+    for (const entry of await this.store.getAll()) {
       // A server that is not there, or wants a pause, is not asked the next question at once.
-      const outcome = outcomes.includes('pause') ? 'pause' : await this.#send(entry);
-      outcomes.push(outcome);
-      return outcome !== 'done';
-    });
-    if (outcomes.some((outcome) => outcome !== 'done')) throw new StillWaiting();
-  }
-
-  /** Takes each entry once; those that `keeps` wants go back in their order, with their age. */
-  async #each(keeps: (entry: Entry) => Promise<boolean>): Promise<void> {
-    for (let left = (await this.store.getAll()).length; left > 0; left -= 1) {
-      const entry = await this.store.shiftRequest();
-      if (!entry) return;
-      if (await keeps(entry)) await this.store.pushRequest(entry);
+      if ((await this.#send(entry)) === 'pause') break;
     }
+    if ((await this.#all()).length > 0) throw new StillWaiting();
   }
 
-  async #send(entry: Entry): Promise<'done' | 'keep' | 'pause'> {
+  /** One change of the store after another, so that none puts back what another removed. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#last.then(change);
+    this.#last = changed.catch(() => undefined);
+    return changed;
+  }
+
+  #remove(which: (waiting: Waiting) => boolean): Promise<void> {
+    return this.#inTurn(() => this.store.remove(which));
+  }
+
+  async #all(): Promise<readonly Waiting[]> {
+    return (await this.store.getAll()).map(waitingOf);
+  }
+
+  async #waits(key: string): Promise<boolean> {
+    return (await this.#all()).some((waiting) => waiting.key === key);
+  }
+
+  /** The question stays in the store until it is answered: a worker may be killed over it. */
+  async #send(entry: Entry): Promise<'next' | 'pause'> {
     const waiting = waitingOf(entry);
-    const pages = await this.#pagesOf(waiting.sub);
-    const first = pages[0];
-    if (!first) return 'keep';
+    const first = (await this.#pagesOf(waiting.sub))[0];
+    if (!first || !(await this.#inTurn(() => this.#waits(waiting.key)))) return 'next';
     try {
       let response = await this.#ask(entry, first.token);
       if (response.status === 401) {
         const fresh = await this.keeper.renewed(first.page, first.token);
         if (fresh) response = await this.#ask(entry, fresh);
       }
-      if (response.status === 401) return 'keep';
+      if (response.status === 401) return 'next';
       if (response.status === 429 || response.status >= 500) return 'pause';
       const body: unknown = await response.json().catch(() => null);
-      return (await this.#deliver(pages, { ...waiting, status: response.status, body })) ? 'done' : 'pause';
+      return (await this.#settle({ ...waiting, status: response.status, body })) ? 'next' : 'pause';
     } catch {
       return 'pause';
     }
   }
 
+  /** Tells what became of a question, if the person did not take it back or leave meanwhile. */
+  async #settle(answered: Answered): Promise<boolean> {
+    const seats = await this.#pagesOf(answered.sub);
+    if (!(await this.#inTurn(() => this.#waits(answered.key)))) return true;
+    if (!(await this.#deliver(seats, answered))) return false;
+    await this.#remove((waiting) => waiting.key === answered.key);
+    return true;
+  }
+
   /** The pages at which the person who asked is signed in: they have the token, and get the answer. */
   async #pagesOf(sub: string): Promise<readonly Seat[]> {
-    const seats: Seat[] = [];
-    for (const page of await this.outside.pages()) {
-      const token = await this.keeper.for(page);
-      if (token?.sub === sub) seats.push({ page, token });
-    }
-    return seats;
+    // A tab that the browser froze does not reply.
+    const late = new Promise<null>((resolve) => setTimeout(resolve, PATIENCE, null));
+    const seat = async (page: string) => ({ page, token: await Promise.race([this.keeper.for(page), late]) });
+    const seats = await Promise.all((await this.outside.pages()).map(seat));
+    return seats.filter((one): one is Seat => one.token?.sub === sub);
   }
 
   /** Tells the pages that show the question; if none does any longer, any of them. */

@@ -1,14 +1,14 @@
 // The service worker: keeps the app's files for being offline, attaches the token to calls, and
 // keeps questions that could not be sent.
 
-import { Queue } from 'workbox-background-sync';
+import { Queue, QueueStore } from 'workbox-background-sync';
 import { createHandlerBoundToURL, precacheAndRoute, cleanupOutdatedCaches } from 'workbox-precaching';
 import { NavigationRoute, registerRoute } from 'workbox-routing';
 
-import { answer, tell, type Handlers, type ToWorker } from '../session/protocol';
+import { answer, tell, type Handlers, type ToWorker, type Waiting } from '../session/protocol';
 import { isCall, sendAs } from './attach';
 import { Keeper } from './keeper';
-import { Questions, RETENTION } from './questions';
+import { Questions, RETENTION, type Store } from './questions';
 
 declare const self: ServiceWorkerGlobalScope & {
   __WB_MANIFEST: (string | { url: string; revision: string | null })[];
@@ -24,12 +24,25 @@ registerRoute(
 
 const keeper = new Keeper(async (client, force) => {
   const page = await self.clients.get(client);
-  // A renewal may have to load the provider's page in a frame.
-  return page ? tell(page, 'TOKEN_REQUEST', { force }, force ? 12_000 : undefined) : null;
+  // The page may have to renew its token first, and for that to load the provider's page in a frame.
+  return page ? tell(page, 'TOKEN_REQUEST', { force }, 12_000) : null;
 });
 
-// Background Sync where the browser has it; elsewhere workbox replays when the worker starts.
-const store = new Queue('questions', { maxRetentionTime: RETENTION, onSync: () => questions.replay() });
+// Background Sync where the browser has it; elsewhere workbox replays when the worker starts, and does so while it makes
+// the queue: there are no `questions` yet.
+const queue = new Queue('questions', { maxRetentionTime: RETENTION, onSync: () => Promise.resolve().then(() => questions.replay()) });
+// What the queue is made of. The queue itself cannot remove one entry and leave the others where they are.
+const entries = new QueueStore('questions');
+
+const store: Store = {
+  pushRequest: (entry) => queue.pushRequest(entry),
+  getAll: () => queue.getAll(),
+  remove: async (which) => {
+    for (const { id, metadata } of await entries.getAll()) {
+      if (which(metadata as Waiting)) await entries.deleteEntry(id);
+    }
+  },
+};
 
 const questions: Questions = new Questions(store, keeper, {
   pages: async () => (await self.clients.matchAll({ type: 'window' })).map((page) => page.id),
@@ -52,7 +65,7 @@ const handlers: Handlers<ToWorker> = {
   },
   QUEUE_STATE: ({ sub }) => questions.of(sub),
   QUEUE_REPLAY: async ({ sub }) => {
-    await questions.replay().catch(() => undefined);
+    await questions.replay().catch(() => queue.registerSync());
     return questions.of(sub);
   },
   QUEUE_DROP: ({ key }) => questions.drop(key),
