@@ -136,13 +136,24 @@ export class House {
     house.directory = folder('house');
     house.port = await freePort();
     house.url = `http://127.0.0.1:${house.port}`;
-    await house.#startProvider(ttl);
+    house.options = { ttl, chat };
     house.config = path.join(house.directory, 'bailiwick.toml');
-    const data = path.join(house.directory, 'data');
-    writeFileSync(house.config, CONFIG({ port: house.port, data, issuer: house.issuer, chat }));
-    await house.run();
+    await house.#begin();
     await house.#fill();
     return house;
+  }
+
+  async #begin() {
+    await this.#startProvider(this.options.ttl);
+    const data = path.join(this.directory, 'data');
+    writeFileSync(this.config, CONFIG({ port: this.port, data, issuer: this.issuer, chat: this.options.chat }));
+    await this.run();
+  }
+
+  /** The provider moves to another origin, and the server is told. */
+  async moveProvider() {
+    await Promise.all([this.server.stop('SIGKILL'), this.provider.stop('SIGKILL')]);
+    await this.#begin();
   }
 
   async #startProvider(ttl) {

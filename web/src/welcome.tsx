@@ -1,5 +1,6 @@
 import { online } from './online';
-import { session, signIn, start } from './session/session';
+import { update } from './session/link';
+import { session, signIn } from './session/session';
 import { Mark } from './ui/icon';
 
 /** What somebody sees who is not signed in. */
@@ -30,7 +31,7 @@ export function Welcome() {
         </button>
       )}
       {now.state === 'signed-out' && now.why && (
-        <button class="button plain" onClick={() => void start()}>
+        <button class="button plain" onClick={update}>
           Look again
         </button>
       )}

@@ -58,10 +58,13 @@ function watch(registration: ServiceWorkerRegistration): void {
   });
 }
 
-/** Lets the waiting version take over, and loads the page anew with it. */
+/** Loads the page anew, with the version that waits if there is one. */
 export function update(): void {
   const waiting = registration?.waiting;
-  if (!waiting) return;
+  if (!waiting) {
+    location.reload();
+    return;
+  }
   navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
   void tell(waiting, 'SKIP_WAITING', null).catch(() => undefined);
 }

@@ -2,22 +2,36 @@
 // keeps questions that could not be sent.
 
 import { Queue, QueueStore } from 'workbox-background-sync';
-import { createHandlerBoundToURL, precacheAndRoute, cleanupOutdatedCaches } from 'workbox-precaching';
+import { addPlugins, createHandlerBoundToURL, precacheAndRoute, cleanupOutdatedCaches } from 'workbox-precaching';
 import { NavigationRoute, registerRoute } from 'workbox-routing';
 
 import { answer, tell, type Handlers, type ToWorker, type Waiting } from '../session/protocol';
 import { isCall, sendAs } from './attach';
 import { Keeper } from './keeper';
+import { renewPolicy } from './policy';
 import { Questions, RETENTION, type Store } from './questions';
 
 declare const self: ServiceWorkerGlobalScope & {
   __WB_MANIFEST: (string | { url: string; revision: string | null })[];
 };
 
+const PAGE = '/index.html';
+
 precacheAndRoute(self.__WB_MANIFEST);
 cleanupOutdatedCaches();
+addPlugins([
+  {
+    cachedResponseWillBeUsed: async ({ cacheName, request, cachedResponse, event }) => {
+      if (cachedResponse && new URL(request.url).pathname === PAGE) {
+        // Without a network the page stays as it is.
+        event.waitUntil(renewPolicy(cacheName, request, cachedResponse.clone()).catch(() => undefined));
+      }
+      return cachedResponse;
+    },
+  },
+]);
 registerRoute(
-  new NavigationRoute(createHandlerBoundToURL('/index.html'), {
+  new NavigationRoute(createHandlerBoundToURL(PAGE), {
     denylist: [/^\/api\//, /^\/silent-callback\.html/, /^\/(openapi|app-config)\.json/, /^\/(healthz|readyz|metrics)$/],
   }),
 );
