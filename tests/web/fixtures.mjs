@@ -80,11 +80,16 @@ export async function signIn(page, name) {
 /** Signs in at oidc-provider, which asks for a name and then for consent. */
 export async function signInAtProvider(page, name) {
   await page.getByRole('button', { name: 'Sign in' }).click();
+  await identify(page, name);
+  await expect(question(page)).toBeVisible();
+}
+
+/** What oidc-provider asks. */
+export async function identify(page, name) {
   await page.locator('input[name=login]').fill(name);
   await page.locator('input[name=password]').fill('any');
   await page.locator('button[type=submit]').click();
   await page.getByRole('button', { name: 'Continue' }).click();
-  await expect(question(page)).toBeVisible();
 }
 
 /** Where questions are written. */

@@ -1,6 +1,6 @@
 // A certified provider, tokens that end soon, a server that goes away, and answers that break off.
 
-import { ask, expect, lastTurn, question, signInAtProvider, test, tokensOf } from './fixtures.mjs';
+import { ask, expect, identify, lastTurn, question, signInAtProvider, test, tokensOf } from './fixtures.mjs';
 import { House, startModel } from './world.mjs';
 
 const NETWORK = /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_FAILED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|status of (401|502|503)/;
@@ -107,16 +107,53 @@ test.describe('a server that goes away', () => {
     await signInAtProvider(page, 'bob');
   });
 
-  test('a token that the server refuses ends the session in words, and loses nothing', async ({ profile }) => {
+});
+
+test.describe('a token that the server refuses', () => {
+  const AGAIN = 'Sign in and ask again';
+  let house;
+  // Of its own for each: the server asks for new keys only now and then.
+  test.beforeEach(async () => (house = await House.start()));
+  test.afterEach(() => house.stop());
+  test.use({ tolerated: [NETWORK] });
+
+  async function refused(profile) {
     const { page } = await open(profile, house, 'alice');
     await house.control('rotate');
     // The old key is gone at the provider; the server drops it when it meets a token of the new one.
     const other = await open(profile, house, 'bob');
     await other.page.evaluate(() => fetch('/api/me').then(({ status }) => status));
-    await question(page).fill('When is the launch of Phoenix?');
+    await question(page).fill('How many approvals are needed?');
     await question(page).press('Enter');
     await expect(page.getByText('session has ended').first()).toBeVisible();
-    await expect(lastTurn(page)).toContainText('When is the launch of Phoenix?');
-    await expect(page.getByRole('button', { name: /Sign in/ }).first()).toBeVisible();
+    return page;
+  }
+
+  async function openBeside(page) {
+    const opened = page.waitForEvent('popup');
+    await page.getByRole('button', { name: AGAIN }).click();
+    return opened;
+  }
+
+  test('ends the session in words, which goes on beside the page and loses nothing', async ({ profile }) => {
+    const page = await refused(profile);
+    await expect(lastTurn(page)).toContainText('How many approvals are needed?');
+    const closed = await openBeside(page);
+    await closed.close();
+    await expect(page.getByRole('status').filter({ hasText: 'window was closed' })).toBeVisible();
+    const beside = await openBeside(page);
+    const done = beside.waitForEvent('close');
+    await identify(beside, 'alice');
+    await done;
+    await expect(lastTurn(page)).toContainText('Two approvals');
+    await expect(page.getByRole('button', { name: 'Sign in again' })).toHaveCount(0);
+  });
+
+  test('takes the page to the provider and back where the browser opens no window', async ({ profile }) => {
+    const page = await refused(profile);
+    await page.evaluate(() => (window.open = () => null));
+    await page.getByRole('button', { name: AGAIN }).click();
+    await identify(page, 'alice');
+    await expect(question(page)).toHaveValue('How many approvals are needed?');
   });
 });

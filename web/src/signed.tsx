@@ -75,7 +75,7 @@ function Banners() {
     <>
       {now.state === 'signed-in' && now.ended && (
         <div class="banner" role="status">
-          <p>Your session has ended. What is on this page stays.</p>
+          <p>{now.ended}</p>
           <button class="button" onClick={() => void signInAgain(carriedDraft.peek())}>
             Sign in again
           </button>

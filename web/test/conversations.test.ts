@@ -10,7 +10,7 @@ vi.mock('../src/chat/answer', async (original) => ({
   ask: (asked: Asked) => state.answer(asked),
 }));
 vi.mock('../src/session/session', () => ({
-  session: { peek: () => ({ state: 'signed-in', person: { sub: 'alice', name: 'Alice' }, ended: false }) },
+  session: { peek: () => ({ state: 'signed-in', person: { sub: 'alice', name: 'Alice' }, ended: null }) },
 }));
 
 const SOURCES = { source_nodes: [], classification: {}, bailiwick: { labels: 1, chunks: 1 }, receipt: 'r' };

@@ -1,6 +1,6 @@
 // Who is signed in. The page owns the session and keeps it in memory; nothing of it is stored.
 
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { ErrorResponse, ErrorTimeout, InMemoryWebStorage, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts';
 
 import { problem } from '../api/problem';
@@ -12,7 +12,8 @@ import { NotRenewed, Renewal } from './renewal';
 export type Session =
   | { readonly state: 'starting' }
   | { readonly state: 'signed-out'; readonly why: string | null }
-  | { readonly state: 'signed-in'; readonly person: Person; readonly ended: boolean };
+  /** `ended`: in words, once the server or the provider does not go on with it. */
+  | { readonly state: 'signed-in'; readonly person: Person; readonly ended: string | null };
 
 /** Who is signed in. */
 export interface Person {
@@ -30,6 +31,8 @@ interface Carried {
 
 /** Who is signed in, now. */
 export const session = signal<Session>({ state: 'starting' });
+/** The `sub` of whoever is signed in; `null` if nobody is. */
+export const subject = computed(() => (session.value.state === 'signed-in' ? session.value.person.sub : null));
 /** When the token ends, in Unix seconds. */
 export const expires = signal<number | null>(null);
 /** A question that survived the way to the provider and back. */
@@ -39,6 +42,8 @@ const UNREACHABLE = 'The sign-in service cannot be reached. Check your connectio
 const REFUSED = 'The sign-in service did not sign you in. Try again, or ask an administrator.';
 const NO_SERVER = 'The server cannot be reached. Check your connection and try again.';
 const HERE_ALONE = 'You are signed out here. The sign-in service could not be told: sign out there, too, when you are back.';
+const ENDED = 'Your session has ended. What is on this page stays.';
+const CLOSED = 'The window was closed before you were signed in.';
 const ELSEWHERE = 'You signed out in another tab.';
 const SOMEBODY_ELSE = 'Somebody else signed in in another tab.';
 
@@ -52,10 +57,10 @@ const renewal = new Renewal(
   async () => tokenOf(await renewSilently()),
   (token) => {
     expires.value = token.exp;
-    setEnded(false);
+    setEnded(null);
     void giveToken(token);
   },
-  () => setEnded(true),
+  () => end(),
 );
 
 /** Called when a person signs out, to forget what is hers. */
@@ -68,7 +73,7 @@ export async function start(): Promise<void> {
   listen({
     TOKEN_REQUEST: ({ force }) => renewal.token(force),
     AUTH_REQUIRED: () => {
-      setEnded(true);
+      end();
       return null;
     },
   });
@@ -167,7 +172,7 @@ function signedIn(user: User): void {
   const token = tokenOf(user);
   renewal.begin(token);
   expires.value = token.exp;
-  session.value = { state: 'signed-in', person: { sub, name: name ?? email ?? sub }, ended: false };
+  session.value = { state: 'signed-in', person: { sub, name: name ?? email ?? sub }, ended: null };
   void giveToken(token);
   tabs.postMessage({ signedIn: sub } satisfies News);
 }
@@ -189,17 +194,20 @@ export async function signIn(draft = ''): Promise<void> {
 
 /** Signs the same person in again beside the page, so that nothing on it is lost. Resolves to whether that worked. */
 export async function signInAgain(draft: string): Promise<boolean> {
-  if (!manager) return false;
+  const before = session.peek();
+  if (!manager || before.state !== 'signed-in') return false;
+  // It was renewed meanwhile.
+  if (before.ended === null) return true;
   try {
-    const user = await manager.signinSilent().catch((error: unknown) => {
-      if (!isLoginRequired(error) && !(error instanceof ErrorResponse)) throw error;
-      return manager?.signinPopup() ?? null;
-    });
-    if (!user) return false;
+    // Nothing is tried before: a browser opens a window only at a press, and not long after it.
+    const user = await manager.signinPopup({ popupAbortOnClose: true });
     signedIn(user);
-    return true;
+    return user.profile.sub === before.person.sub;
   } catch (error) {
-    if (error instanceof Error && /popup/i.test(error.message)) await signIn(draft);
+    const message = error instanceof Error ? error.message : '';
+    // What the library says where the browser opened none.
+    if (message.includes('disposed window')) await signIn(draft);
+    else setEnded(message.includes('closed by user') ? CLOSED : sentence(error));
     return false;
   }
 }
@@ -246,7 +254,7 @@ async function forgetHere(): Promise<void> {
 export async function authorized(request: Request): Promise<Response> {
   if (session.peek().state !== 'signed-in') throw problem('signed-out', 401);
   const response = (await controller()) ? await fetch(request) : await attach(request);
-  if (response.status === 401) setEnded(true);
+  if (response.status === 401) end();
   return response;
 }
 
@@ -280,7 +288,13 @@ function tokenOf(user: User): Token {
   return { token: user.access_token, sub: user.profile.sub, exp: user.expires_at ?? 0 };
 }
 
-function setEnded(ended: boolean): void {
+/** Says that the session has ended, if nothing more exact is said of it yet. */
+function end(): void {
+  const now = session.peek();
+  if (now.state === 'signed-in') setEnded(now.ended ?? ENDED);
+}
+
+function setEnded(ended: string | null): void {
   const now = session.peek();
   if (now.state === 'signed-in' && now.ended !== ended) session.value = { ...now, ended };
 }
