@@ -4,11 +4,12 @@ import { problem } from '../src/api/problem';
 import type { Asked, Piece } from '../src/chat/answer';
 import { again, begin, conversations, edit, receive, remove, removeAll, stop, waiting, type Turn } from '../src/chat/conversations';
 
-const state = vi.hoisted(() => ({ answer: undefined as unknown as (asked: Asked) => AsyncGenerator<Piece> }));
+const state = vi.hoisted(() => ({ answer: undefined as unknown as (asked: Asked) => AsyncGenerator<Piece>, withdrawn: [] as string[] }));
 vi.mock('../src/chat/answer', async (original) => ({
   ...(await original<typeof import('../src/chat/answer')>()),
   ask: (asked: Asked) => state.answer(asked),
 }));
+vi.mock('../src/session/link', () => ({ ask: async (_: 'QUEUE_DROP', { key }: { key: string }) => void state.withdrawn.push(key) }));
 vi.mock('../src/session/session', () => ({
   session: { peek: () => ({ state: 'signed-in', person: { sub: 'alice', name: 'Alice' }, ended: null }) },
 }));
@@ -40,6 +41,7 @@ async function asked(question = 'Why?') {
 
 beforeEach(() => {
   removeAll();
+  state.withdrawn.length = 0;
   state.answer = says('Because ', 'it is.');
 });
 
@@ -102,14 +104,15 @@ describe('a conversation', () => {
 });
 
 describe('a question that waited', () => {
-  const queued = async () => {
+  const queuedIn = async () => {
     state.answer = async function* () {
       yield { kind: 'queued' } as const;
     };
-    const { turn } = await asked();
+    const { conversation, turn } = await asked();
     expect(turn.value.progress).toBe('queued');
-    return turn;
+    return { conversation, turn };
   };
+  const queued = async () => (await queuedIn()).turn;
   const came = (turn: Turn, status: number, body: unknown) => ({ key: turn.id, sub: 'alice', question: turn.question, asked: 0, status, body });
 
   test('gets its answer in its place', async () => {
@@ -134,6 +137,17 @@ describe('a question that waited', () => {
     await settled();
     expect(receive(came(turn.value, 200, { response: 'Late.', ...SOURCES }), false)).toBe(true);
     expect(turn.value.text).toBe('Mine.');
+  });
+
+  test('is withdrawn when it is stopped, removed with its conversation, or cut off by an edit', async () => {
+    const { turn } = await queuedIn();
+    stop(turn);
+    expect(turn.value.progress).toBe('stopped');
+    const removed = await queuedIn();
+    remove(removed.conversation);
+    const edited = await queuedIn();
+    edit(edited.conversation, edited.turn, 'How?');
+    expect(state.withdrawn).toEqual([turn, removed.turn, edited.turn].map(({ value }) => value.id));
   });
 
   test('begins a conversation only where it is adopted', async () => {

@@ -3,6 +3,7 @@
 import { computed, signal, type ReadonlySignal, type Signal } from '@preact/signals';
 
 import { fromAnswer, Problem, problem } from '../api/problem';
+import { ask as tellWorker } from '../session/link';
 import type { Answered } from '../session/protocol';
 import { session } from '../session/session';
 import { ask, isSources, type Answer, type Sources } from './answer';
@@ -79,9 +80,13 @@ export function edit(of: Conversation, turn: Signal<Turn>, question: string): vo
   add(of, question);
 }
 
-/** Ends an answer; what arrived stays. */
+/** Ends an answer, and what arrived stays; withdraws a question that waits. */
 export function stop(turn: Signal<Turn>): void {
-  underWay.get(turn.peek().id)?.abort();
+  const { id, progress } = turn.peek();
+  underWay.get(id)?.abort();
+  if (progress !== 'queued') return;
+  turn.value = { ...turn.peek(), progress: 'stopped' };
+  void tellWorker('QUEUE_DROP', { key: id });
 }
 
 /** Removes a conversation. */

@@ -8,10 +8,10 @@ import { Icon } from '../ui/icon';
 import { Markdown } from '../ui/markdown';
 import { announce } from './announce';
 import { parts } from './citations';
-import { again, edit, type Conversation, type Turn } from './conversations';
+import { again, edit, stop, type Conversation, type Turn } from './conversations';
 import { SourceList, title } from './sources';
 import { open, shown } from './shown';
-import { tryNow, withdraw } from './waiting';
+import { tryNow } from './waiting';
 
 /** A question and its answer. */
 export function TurnView({ turn, of }: { turn: Signal<Turn>; of: Conversation }) {
@@ -111,13 +111,7 @@ function State({ turn }: { turn: Signal<Turn> }) {
         <button class="button" onClick={() => void tryNow().then((over) => over || announce('The server still cannot be reached.'))}>
           Try now
         </button>
-        <button
-          class="button plain"
-          onClick={() => {
-            turn.value = { ...now, progress: 'stopped' };
-            void withdraw(now.id);
-          }}
-        >
+        <button class="button plain" onClick={() => stop(turn)}>
           Withdraw
         </button>
       </div>
