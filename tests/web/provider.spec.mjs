@@ -66,6 +66,37 @@ test.describe('a server that goes away', () => {
     await expect(lastTurn(page)).toContainText('It is on the');
   });
 
+  test('Escape leaves one thing at a time, and the answer last', async ({ profile }) => {
+    const { page } = await open(profile, house, 'alice');
+    await question(page).fill('When is the launch of Phoenix?');
+    await question(page).press('Enter');
+    await model.say('On the 14th. [1]');
+    await model.end();
+    await expect(lastTurn(page)).toHaveAttribute('aria-busy', 'false');
+    await lastTurn(page).getByRole('button', { name: /^Source 1/ }).first().click();
+    await question(page).fill('And who said so?');
+    await question(page).press('Enter');
+    await model.say('Let me see ');
+    await expect(lastTurn(page)).toContainText('Let me see');
+    const passage = page.getByText('Why do I see this?');
+    const claims = page.getByRole('dialog', { name: 'Viewing as' });
+    const edited = page.getByRole('textbox', { name: 'Edit the question' });
+    await page.getByRole('button', { name: /^Viewing as/ }).click();
+    await expect(claims).toBeVisible();
+    await page.keyboard.press('Escape');
+    await expect(claims).toBeHidden();
+    await expect(passage).toBeVisible();
+    await page.getByRole('article').first().getByRole('button', { name: 'Edit' }).click();
+    await edited.press('Escape');
+    await expect(edited).toHaveCount(0);
+    await expect(passage).toBeVisible();
+    await page.keyboard.press('Escape');
+    await expect(passage).toBeHidden();
+    await expect(lastTurn(page)).toHaveAttribute('aria-busy', 'true');
+    await page.keyboard.press('Escape');
+    await expect(lastTurn(page)).toContainText('Stopped here.');
+  });
+
   test('an answer that breaks off keeps what arrived and can be asked again', async ({ profile }) => {
     const { page } = await open(profile, house, 'alice');
     for (const cut of [() => model.cut(), () => house.server.stop('SIGKILL')]) {

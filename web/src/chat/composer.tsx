@@ -5,7 +5,7 @@ import { online } from '../online';
 import { carriedDraft } from '../session/session';
 import { Icon } from '../ui/icon';
 import { stop, type Conversation } from './conversations';
-import { shown } from './shown';
+import { close, shown } from './shown';
 
 /** The most that the server takes, in bytes of UTF-8. */
 const LONGEST = 8192;
@@ -29,8 +29,11 @@ export function Composer({ onAsk, of }: { onAsk: (question: string) => void; of:
         event.preventDefault();
         field.current?.focus();
       }
-      // A passage that is open is closed first.
-      if (event.key === 'Escape' && busy && shown.peek() === null) stop(busy);
+      if (event.key === 'Escape' && isFree(event)) {
+        // A passage that is open is closed first.
+        if (shown.peek()) close();
+        else if (busy) stop(busy);
+      }
     };
     addEventListener('keydown', anywhere);
     return () => removeEventListener('keydown', anywhere);
@@ -92,6 +95,11 @@ export function Composer({ onAsk, of }: { onAsk: (question: string) => void; of:
       </p>
     </form>
   );
+}
+
+/** Whether a key is not for something above the page: a word that is composed, a field, a dialog, what a button opened. */
+function isFree(event: KeyboardEvent): boolean {
+  return !event.defaultPrevented && !event.isComposing && document.querySelector('dialog[open], :popover-open') === null;
 }
 
 function Hint({ tooLong }: { tooLong: boolean }) {

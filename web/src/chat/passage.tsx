@@ -34,13 +34,6 @@ function Open({ shown, source, sources, answer }: Props) {
   const whole = useSignal<string | null>(null);
   const problem = useSignal<string | null>(null);
   useEffect(() => heading.current?.focus(), [source]);
-  useEffect(() => {
-    const escape = (event: KeyboardEvent) => {
-      if (event.key === 'Escape') close();
-    };
-    addEventListener('keydown', escape);
-    return () => removeEventListener('keydown', escape);
-  }, []);
 
   const quoted = quotes(answer, shown.source);
   const weave = (plain: string) =>

@@ -198,7 +198,10 @@ function EditQuestion({ question, onDone, onCancel }: Editing) {
         aria-label="Edit the question"
         defaultValue={question}
         onKeyDown={(event) => {
-          if (event.key === 'Escape') onCancel();
+          if (event.key === 'Escape' && !event.isComposing) {
+            event.preventDefault();
+            onCancel();
+          }
           if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             done();
