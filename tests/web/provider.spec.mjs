@@ -180,6 +180,20 @@ test.describe('a token that the server refuses', () => {
     await expect(page.getByRole('button', { name: 'Sign in again' })).toHaveCount(0);
   });
 
+  test('leaves nothing of her to somebody else who signs in beside the page', async ({ profile }) => {
+    const page = await refused(profile);
+    const asked = [];
+    page.on('request', (request) => request.url().endsWith('/api/rag/query') && asked.push(request));
+    await identify(await openBeside(page), 'bob');
+    await expect(page.getByRole('button', { name: 'Viewing as bob' })).toBeVisible();
+    await expect(page).toHaveTitle('Bailiwick');
+    await expect(page.locator('.app > [aria-live]')).toBeEmpty();
+    await expect(page.getByText('How many approvals are needed?')).toHaveCount(0);
+    await page.getByRole('button', { name: 'Viewing as bob' }).click();
+    await expect(page.getByRole('dialog', { name: 'Viewing as' })).toContainText('sales');
+    expect(asked).toEqual([]);
+  });
+
   test('takes the page to the provider and back where the browser opens no window', async ({ profile }) => {
     const page = await refused(profile);
     await page.evaluate(() => (window.open = () => null));

@@ -14,6 +14,8 @@ test('signing out in one tab signs out the other, the worker and the provider', 
   await signOut(first);
   await expect(second.getByRole('alert')).toContainText('signed out in another tab');
   await expect(second.getByText('leak sensor')).toHaveCount(0);
+  await expect(second).toHaveTitle('Bailiwick');
+  await expect(second.locator('[aria-live]')).toBeEmpty();
   const refused = await second.evaluate(() => fetch('/api/me').then(({ status }) => status));
   expect(refused).toBe(401);
   await second.reload();

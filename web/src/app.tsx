@@ -1,6 +1,6 @@
 import { said } from './chat/announce';
 import { follow } from './router';
-import { session } from './session/session';
+import { subject } from './session/session';
 import { Lazy } from './ui/lazy';
 import { Welcome } from './welcome';
 
@@ -8,10 +8,10 @@ const loadSigned = () => import(/* webpackChunkName: "signed" */ './signed');
 
 /** The whole app. What only people who are signed in see is loaded when they are. */
 export function App() {
-  const signedIn = session.value.state === 'signed-in';
+  const person = subject.value;
   return (
     <div class="app" onClick={follow}>
-      {signedIn ? <Lazy load={loadSigned} /> : <Welcome />}
+      {person === null ? <Welcome /> : <Lazy key={person} load={loadSigned} />}
       <p class="hidden-visually" aria-live="polite">
         {said}
       </p>

@@ -2,13 +2,14 @@ import { useSignal, type Signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 
 import './styles/chat.css';
+import { announce } from './chat/announce';
 import { Chat } from './chat/chat';
 import { lookAfterKept } from './chat/keep';
 import { lookAfter } from './chat/waiting';
 import { path } from './router';
 import { update, updateWaits } from './session/link';
 import { watchMe } from './session/me';
-import { carriedDraft, session, signInAgain } from './session/session';
+import { carriedDraft, session, signInAgain, whenLeaving } from './session/session';
 import { Sidebar } from './sidebar';
 import { Beside } from './ui/beside';
 import { Icon, Mark } from './ui/icon';
@@ -20,6 +21,10 @@ const loadAdministration = () => import(/* webpackChunkName: "admin" */ './admin
 watchMe();
 lookAfterKept();
 lookAfter();
+whenLeaving(async () => {
+  document.title = 'Bailiwick';
+  announce('');
+});
 
 /** What somebody sees who is signed in. */
 export default function Signed() {

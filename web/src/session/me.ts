@@ -4,7 +4,7 @@ import { effect, signal } from '@preact/signals';
 
 import { call } from '../api/client';
 import type { components } from '../api/schema';
-import { expires, session } from './session';
+import { expires, subject } from './session';
 
 export type Me = components['schemas']['Me'];
 
@@ -13,22 +13,22 @@ export const me = signal<Me | null>(null);
 
 /** Begins to keep {@link me} true: after sign-in and each renewal, and when the page is looked at again. */
 export function watchMe(): void {
+  // What it said of somebody else.
+  subject.subscribe(() => (me.value = null));
   effect(() => {
-    const signedIn = session.value.state === 'signed-in';
     // A renewed token may carry other claims.
-    if (signedIn && expires.value !== null) void look();
-    if (!signedIn) me.value = null;
+    if (subject.value !== null && expires.value !== null) void look();
   });
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible' && session.peek().state === 'signed-in') void look();
+    if (document.visibilityState === 'visible' && subject.peek() !== null) void look();
   });
 }
 
 async function look(): Promise<void> {
-  const asker = session.peek();
+  const asker = subject.peek();
   try {
     const seen = await call('get', '/api/me');
-    if (session.peek() === asker) me.value = seen;
+    if (subject.peek() === asker) me.value = seen;
   } catch {
     // Offline or refused: both are told where it matters, at the next question.
   }
