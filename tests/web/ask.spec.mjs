@@ -50,6 +50,30 @@ test('conversations are kept only for who wants that, for her alone, and until s
   await expect(page.getByText('leak sensor')).toHaveCount(0);
 });
 
+test('two tabs keep the conversations of both, and neither any longer when one is told so', async ({ person, demo }) => {
+  const first = await person('alice');
+  const other = await first.context().newPage();
+  const keep = (page) => page.getByRole('switch', { name: /Keep my conversations/ });
+  await other.goto(demo.url);
+  await expect(question(other)).toBeVisible();
+  await keep(first).check();
+  await expect(keep(other)).toBeChecked();
+  await ask(first, PHOENIX);
+  await ask(other, 'Who audits the harvester?');
+  await expect.poll(() => databases(first)).toMatch(/leak sensor[^]*harvester|harvester[^]*leak sensor/);
+  await other.reload();
+  const list = other.getByRole('navigation', { name: 'Conversations' });
+  await expect(list.getByRole('link', { name: PHOENIX })).toBeVisible();
+  await list.getByRole('button', { name: `Remove: ${PHOENIX}` }).click();
+  await expect.poll(() => databases(first)).not.toContain('leak sensor');
+  await keep(first).uncheck();
+  await expect(keep(other)).not.toBeChecked();
+  await ask(other, 'What is Atlas?');
+  // Longer than it takes to write a change.
+  await other.waitForTimeout(1000);
+  expect(await databases(first)).not.toMatch(/Atlas|harvester/);
+});
+
 test('everything is done with the keyboard', async ({ person }) => {
   const page = await person('alice');
   await page.locator('body').press('/');

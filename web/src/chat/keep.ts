@@ -4,7 +4,7 @@ import { effect, signal } from '@preact/signals';
 import type { DBSchema, IDBPDatabase } from 'idb';
 
 import { Problem, type Kind } from '../api/problem';
-import { session, whenLeaving } from '../session/session';
+import { subject, whenLeaving } from '../session/session';
 import type { Sources } from './answer';
 import { conversation, conversations, removeAll, type Conversation, type Progress } from './conversations';
 
@@ -37,26 +37,35 @@ interface Schema extends DBSchema {
   people: { key: string; value: KeptConversation[] };
 }
 
+/** Her other tabs hear whether she consents. */
+interface News {
+  readonly sub: string;
+  readonly kept: boolean;
+}
+
+const tabs = new BroadcastChannel('bailiwick-kept');
+/** The conversations that were here since the page was loaded, also those that she removed. */
+const held = new Set<string>();
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Begins to look after what is kept. */
 export function lookAfterKept(): void {
   whenLeaving(async () => {
-    clearTimeout(timer);
     removeAll();
-    kept.value = false;
-    destroy();
+    held.clear();
+    consent(false);
   });
-  let last: string | null = null;
-  effect(() => {
-    const now = session.value.state === 'signed-in' ? session.value.person.sub : null;
-    if (now !== last) looked.value = false;
-    if (now !== null && now !== last) void load(now).finally(() => (looked.value = true));
-    last = now;
+  tabs.onmessage = ({ data }: MessageEvent<News>) => {
+    if (data.sub === subject.peek()) consent(data.kept);
+  };
+  subject.subscribe((sub) => {
+    looked.value = false;
+    if (sub !== null) void load(sub).finally(() => (looked.value = true));
   });
   effect(() => {
     // Reading each of them is what subscribes to their changes.
     const now = conversations.value.map(frozen);
+    for (const { id } of now) held.add(id);
     if (!kept.value) return;
     clearTimeout(timer);
     timer = setTimeout(() => void save(now), CALM);
@@ -65,10 +74,18 @@ export function lookAfterKept(): void {
 
 /** Consents, or takes the consent back and removes what was kept. */
 export async function keep(wanted: boolean): Promise<void> {
-  kept.value = wanted;
-  clearTimeout(timer);
+  const sub = subject.peek();
+  if (sub === null) return;
+  consent(wanted);
+  tabs.postMessage({ sub, kept: wanted } satisfies News);
   if (wanted) await save(conversations.peek().map(frozen));
-  else destroy();
+}
+
+/** Every tab removes what was kept, because each could have written last. */
+function consent(given: boolean): void {
+  clearTimeout(timer);
+  kept.value = given;
+  if (!given) destroy();
 }
 
 async function database(): Promise<IDBPDatabase<Schema>> {
@@ -89,19 +106,27 @@ async function load(sub: string): Promise<void> {
   const opened = await database();
   const found = await opened.get('people', sub);
   opened.close();
-  const now = session.peek();
-  if (!found || now.state !== 'signed-in' || now.person.sub !== sub) return;
+  if (!found || sub !== subject.peek()) return;
   const known = new Set(conversations.peek().map(({ id }) => id));
   conversations.value = [...conversations.peek(), ...found.filter(({ id }) => !known.has(id)).map(thawed)];
   kept.value = true;
 }
 
+/** Writes what is here, beside what only her other tabs have. */
 async function save(now: KeptConversation[]): Promise<void> {
-  const person = session.peek();
-  if (person.state !== 'signed-in' || !kept.peek()) return;
+  const sub = subject.peek();
+  const wanted = () => kept.peek() && sub === subject.peek();
+  if (sub === null || !wanted()) return;
   const opened = await database();
-  await opened.put('people', now, person.person.sub);
+  // She may have changed her mind, or left, while it was opened; it may then have been made anew.
+  if (wanted()) {
+    const change = opened.transaction('people', 'readwrite');
+    const others = ((await change.store.get(sub)) ?? []).filter(({ id }) => !held.has(id));
+    await change.store.put([...now, ...others].sort((one, other) => other.began - one.began), sub);
+    await change.done;
+  }
   opened.close();
+  if (!wanted()) destroy();
 }
 
 function frozen({ id, began, turns }: Conversation): KeptConversation {
