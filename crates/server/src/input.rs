@@ -1,11 +1,40 @@
 //! What a request says, checked: errors are problem documents, and name the field.
 
+use std::error::Error;
+use std::iter::successors;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
+use tower_http::timeout::TimeoutError;
 
 use crate::problem::Problem;
+
+/// A whole body, of at most the route's limit and within its time.
+#[derive(Debug)]
+pub(crate) struct Whole(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|error| broken_off(&error))
+    }
+}
+
+fn broken_off(error: &BytesRejection) -> Problem {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::too_large("The body is larger than this address takes.");
+    }
+    let mut causes = successors(Some(error as &dyn Error), |&cause| cause.source());
+    if causes.any(|cause| cause.is::<TimeoutError>()) {
+        return Problem::too_slow("The body did not arrive in time; send it faster.");
+    }
+    Problem::bad_request("The body did not arrive whole; send it again.")
+}
 
 /// A JSON body of at most the route's limit.
 #[derive(Debug)]
@@ -20,9 +49,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
             return Err(Problem::unsupported_media_type());
         }
-        let bytes = axum::body::Bytes::from_request(request, state)
-            .await
-            .map_err(|_| Problem::too_large("The body is larger than this address takes."))?;
+        let Whole(bytes) = Whole::from_request(request, state).await?;
         // serde takes a list for a structure, field by field; nobody means that.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(Problem::bad_request("The body is not a JSON object."));

@@ -27,7 +27,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::timeout::{RequestBodyDeadlineLayer, RequestBodyTimeoutLayer};
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -42,8 +42,13 @@ use routes::{authsec, documents, me, oauth, operations, pages, rag, vault};
 
 /// The largest body of a question or an administrator's request, in bytes.
 const SMALL_BODY: usize = 1 << 20;
+/// How long such a body may take. Its sender was looked at before it, so a question is answered
+/// with rights that are at most so old.
+const SMALL_BODY_TIME: Duration = Duration::from_secs(30);
+/// How long a body with documents may take. Its sender is looked at again after it.
+const LARGE_BODY_TIME: Duration = Duration::from_secs(300);
 /// The longest pause within a request's body.
-const SLOWEST_BODY: Duration = Duration::from_secs(10);
+const BODY_PAUSE: Duration = Duration::from_secs(10);
 /// How often measurements are condensed; nobody may ever ask for them.
 const CONDENSE: Duration = Duration::from_secs(5);
 /// How long requests under way may take to end when the server stops.
@@ -71,19 +76,30 @@ struct Api;
 pub fn router(app: App) -> Router {
     let limits = app.settings.limits;
     let tokens = TokenApp { app: app.clone(), attempts: Arc::new(FailedAttempts::new()) };
-    let large = DefaultBodyLimit::max(limits.documents_bytes);
-    let small = DefaultBodyLimit::max(SMALL_BODY);
+    let large = body_limits(limits.documents_bytes, LARGE_BODY_TIME);
+    let small = body_limits(SMALL_BODY, SMALL_BODY_TIME);
     let description = description();
     Router::<()>::new()
         .merge(Router::from(large_bodies()).layer(large).with_state(app.clone()))
-        .merge(Router::from(small_bodies()).layer(small).with_state(app.clone()))
+        .merge(Router::from(small_bodies()).layer(small.clone()).with_state(app.clone()))
         .merge(Router::from(with_failed_attempts()).layer(small).with_state(tokens))
         .merge(undescribed(description).with_state(app))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn(harden))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(RequestBodyTimeoutLayer::new(SLOWEST_BODY))
         .layer(from_fn(request_id::identify))
+}
+
+/// How many bytes a body may have, how long it may take, and how long it may pause.
+fn body_limits(
+    bytes: usize,
+    time: Duration,
+) -> (DefaultBodyLimit, RequestBodyDeadlineLayer, RequestBodyTimeoutLayer) {
+    (
+        DefaultBodyLimit::max(bytes),
+        RequestBodyDeadlineLayer::new(time),
+        RequestBodyTimeoutLayer::new(BODY_PAUSE),
+    )
 }
 
 /// What `/openapi.json` says: every route, and the types of what goes in and out.
@@ -221,7 +237,16 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::description;
+    use std::io;
+
+    use axum::body::Body as Bytes;
+    use axum::handler::Handler;
+    use axum::http::{Request, StatusCode, header};
+    use futures::{StreamExt, stream};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::input::Body;
 
     /// The web app's types are made of this file, so it must say what the server does.
     #[test]
@@ -233,5 +258,39 @@ mod tests {
             kept == served,
             "web/openapi.json is stale; web/README.md says how to take it from a running server"
         );
+    }
+
+    async fn take(Body(_): Body<Value>) {}
+
+    /// Sends a body in pieces, with a pause before each, to a route that takes 16 bytes.
+    async fn send(
+        pieces: Vec<io::Result<&'static str>>,
+        pause: Duration,
+        time: Duration,
+    ) -> StatusCode {
+        let pieces = stream::iter(pieces).then(move |piece| async move {
+            tokio::time::sleep(pause).await;
+            piece
+        });
+        let request = Request::post("/").header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(Bytes::from_stream(pieces)).unwrap();
+        take.layer(body_limits(16, time)).call(request, ()).await.status()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_trickles_is_cut_however_short_its_pauses_are() {
+        let trickled = (0..100).map(|_| Ok("")).collect();
+        let (pause, time) = (Duration::from_millis(20), Duration::from_millis(200));
+        assert_eq!(send(trickled, pause, time).await, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn what_broke_a_body_off_is_told() {
+        let sent = async |pieces| send(pieces, Duration::ZERO, SMALL_BODY_TIME).await;
+        assert_eq!(sent(vec![Ok("{"), Ok("}")]).await, StatusCode::OK);
+        let large = vec![Ok("{               "), Ok("}")];
+        assert_eq!(sent(large).await, StatusCode::PAYLOAD_TOO_LARGE);
+        let reset = vec![Ok("{"), Err(io::ErrorKind::ConnectionReset.into())];
+        assert_eq!(sent(reset).await, StatusCode::BAD_REQUEST);
     }
 }

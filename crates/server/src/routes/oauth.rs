@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, TokenApp};
 use crate::attempts::Suspect;
+use crate::input::Whole;
 use crate::oauth_answer::{no_store, refusal, slow_down};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
@@ -26,7 +26,7 @@ pub(crate) async fn token(
     Extension(id): Extension<RequestId>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Response {
     answer(&state, peer, &headers, &body, async |app: &App, form| {
         app.authority.token_endpoint(form, Some(&id.to_string())).await.map(|token| json!(token))
@@ -43,7 +43,7 @@ pub(crate) async fn revoke(
     Extension(id): Extension<RequestId>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Response {
     answer(&state, peer, &headers, &body, async |app: &App, form| {
         app.authority.revoke(form, Some(&id.to_string())).await.map(|()| Value::Null)
@@ -60,7 +60,7 @@ pub(crate) async fn introspect(
     Extension(id): Extension<RequestId>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Response {
     answer(&state, peer, &headers, &body, async |app: &App, form| {
         app.authority.introspect(form, Some(&id.to_string())).await
