@@ -275,27 +275,31 @@ def test_orders_are_given_over_http_too_and_by_administrators_only(rogue):
     problem(rogue.house.http.post("/api/admin/agents/nobody/quarantine", headers=bearer(rogue.admin)), 404)
 
 
-def test_what_a_revoked_agent_is_still_writing_is_out_of_reach(rogue):
-    """Its token was good when the request began, and the body ends after the order is obeyed."""
-    text = "The launch of the late one is near."
-    body = json.dumps({"documents": [document("late", text, "engineering", "Public")]}).encode()
-    connection = http.client.HTTPConnection("127.0.0.1", rogue.house.port, timeout=30)
-    connection.putrequest("POST", "/api/documents")
-    for name, value in {**bearer(rogue.mine), "Content-Type": "application/json", "Content-Length": len(body)}.items():
-        connection.putheader(name, str(value))
-    connection.endheaders()
-    connection.send(body[:-1])
+def test_what_a_revoked_agent_is_still_sending_is_not_written(rogue):
+    """Its token was good when the request began."""
+
+    def begin(method, path, body) -> tuple[http.client.HTTPConnection, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", rogue.house.port, timeout=30)
+        connection.putrequest(method, path)
+        for name, value in {**bearer(rogue.mine), "Content-Type": "application/json", "Content-Length": len(body)}.items():
+            connection.putheader(name, str(value))
+        connection.endheaders()
+        connection.send(body[:-1])
+        return connection, body[-1:]
+
+    late = document("late", "The launch of the late one is near.", "engineering", "Public")
+    sending = [
+        begin("POST", "/api/documents", json.dumps({"documents": [late]}).encode()),
+        begin("PUT", "/api/documents/good-1/metadata", b'{"department": "hr", "clearance_level": "TopSecret"}'),
+    ]
+    before = rogue.state()
     time.sleep(0.5)
-    rogue.order("quarantine")
-    assert rogue.sees() == {"good-1", "good-2"}
-    connection.send(body[-1:])
-    answer = connection.getresponse()
-    assert answer.status in (200, 401), answer.read()
-    assert rogue.sees() == {"good-1", "good-2"}
-    problem(rogue.house.http.get("/api/documents/late", headers=bearer(rogue.alice)), 404)
-    rogue.order("release")
-    late = {"late"} if answer.status == 200 else set()
-    assert rogue.sees() == {"bad-1", "bad-2", "good-1", "good-2"} | late
+    rogue.house.command("agents", "revoke", "rogue")
+    for connection, rest in sending:
+        connection.send(rest)
+        answer = connection.getresponse()
+        assert (answer.status, json.load(answer)["detail"]) == (401, "Invalid token")
+    assert rogue.state() == before
 
 
 def test_an_order_waits_for_a_server_that_is_away_and_survives_its_death(rogue):

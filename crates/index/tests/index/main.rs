@@ -10,6 +10,7 @@ mod corpus;
 mod durability;
 mod filters;
 mod generation;
+mod held;
 mod large;
 mod noninterference;
 mod people;

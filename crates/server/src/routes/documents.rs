@@ -1,13 +1,14 @@
 //! `/api/documents`: people read, agents write.
 
 use axum::Json;
-use axum::extract::{Extension, FromRequestParts, State};
-use axum::http::request::Parts as Request;
+use axum::extract::{Extension, FromRequest, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use bailiwick_authority::Grant;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::{Document, DocumentId, Receipt};
 use bailiwick_ingest::{IntakeError, Metadata, SourceDocument, Stamp, Unlabelled};
 use bailiwick_policy::{Bounds, BoundsError, Ceiling, Step};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tracing::Instrument;
@@ -67,15 +68,19 @@ pub(crate) struct Written {
     revision: u64,
 }
 
-/// An agent that may write, up to its ceiling. It is asked before the body is read, which may be
-/// large.
+/// An agent that may write, up to its ceiling.
 #[derive(Debug)]
 pub(crate) struct Writer(Grant, Ceiling);
+
+/// What an agent that may write has sent. The agent is looked at before the body, which may be
+/// large, and again after it, which may take minutes: a revoked one begins no write.
+#[derive(Debug)]
+pub(crate) struct Sent<T>(Writer, T);
 
 impl FromRequestParts<App> for Writer {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Request, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Agent(grant) = Agent::from_request_parts(parts, app).await?;
         let (cause, problem) = match (grant.require(WRITE), ceiling(&grant, app)) {
             (Ok(()), Ok(ceiling)) => return Ok(Self(grant, ceiling)),
@@ -93,6 +98,18 @@ impl FromRequestParts<App> for Writer {
             tracing::error!(%error, "a refusal was not recorded");
         }
         Err(problem)
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<App> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        Writer::from_request_parts(&mut parts, app).await?;
+        let request = Request::from_parts(parts.clone(), body);
+        let Body(sent) = Body::from_request(request, app).await?;
+        Ok(Self(Writer::from_request_parts(&mut parts, app).await?, sent))
     }
 }
 
@@ -166,8 +183,7 @@ async fn permitted(
 pub(crate) async fn write(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Writer(grant, ceiling): Writer,
-    Body(batch): Body<Batch>,
+    Sent(Writer(grant, ceiling), batch): Sent<Batch>,
 ) -> Result<Json<Written>, Problem> {
     let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
     to_the_end(async move {
@@ -185,9 +201,8 @@ pub(crate) async fn write(
 pub(crate) async fn relabel(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
-    Writer(grant, ceiling): Writer,
     Segment(id): Segment,
-    Body(Metadata(metadata)): Body<Metadata>,
+    Sent(Writer(grant, ceiling), Metadata(metadata)): Sent<Metadata>,
 ) -> Result<Json<Written>, Problem> {
     to_the_end(async move {
         let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant, ceiling)).await;
