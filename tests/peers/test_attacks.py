@@ -64,6 +64,18 @@ def test_refused_and_empty_writes_are_on_record(house):
     assert (event["outcome"], event["document_ids"]) == ("refused", ["is-it-there"])
 
 
+def test_a_refused_write_leaves_few_and_short_ids_on_record(house):
+    """A reader of the trail loads what stands in it, and anything may stand in a refused batch."""
+    careless = house.agent_token(house.agent("careless-writer", "write:documents"))
+    sent = [document(id, "y", "nowhere", "Cosmic") for id in ("x" * 1_000_000, "a\0b", *map(str, range(500)))]
+    refused = house.store(careless, sent)
+    assert refused.status_code == 422
+    event = last_event(house, request_id=refused.headers["x-request-id"])
+    assert event["document_ids"] == [str(n) for n in range(100)]
+    answer = house.http.delete(f"/api/documents/{'x' * 2000}", headers=bearer(careless))
+    assert "document_ids" not in last_event(house, request_id=answer.headers["x-request-id"])
+
+
 def test_who_hangs_up_early_is_on_record_all_the_same(own_house, token):
     house = own_house
     documents = [document(f"hung-{n}", f"The rackett note {n}. " * 200, "sales", "Public") for n in range(200)]

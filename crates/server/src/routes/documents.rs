@@ -23,6 +23,8 @@ use crate::request_id::RequestId;
 
 /// The scope that writing takes.
 pub(crate) const WRITE: &str = "write:documents";
+/// The most ids that a refused write leaves on record.
+const REFUSED_IDS: usize = 100;
 
 /// Documents to store, all or none.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -263,7 +265,7 @@ async fn finish(
     written: Result<Option<Receipt>, IntakeError>,
 ) -> Result<Receipt, Problem> {
     let mut event = written_event(grant, &written);
-    event.document_ids = ids;
+    event.document_ids = recorded(ids, event.outcome);
     event.request_id = Some(request.to_string());
     event.scope = Some(WRITE.to_owned());
     app.audit.record(event).await.map_err(|error| {
@@ -271,6 +273,13 @@ async fn finish(
         Problem::unavailable("The audit trail cannot be written; the write is not acknowledged.")
     })?;
     written.map_err(refused)?.ok_or_else(Problem::not_found)
+}
+
+/// The ids that go on record: all of a write that was let through, and the first of a refused one,
+/// because anything may stand there for an id.
+fn recorded(ids: Vec<String>, outcome: Outcome) -> Vec<String> {
+    let most = if outcome == Outcome::Refused { REFUSED_IDS } else { ids.len() };
+    ids.into_iter().filter(|id| DocumentId::new(id).is_ok()).take(most).collect()
 }
 
 fn written_event(grant: &Grant, written: &Result<Option<Receipt>, IntakeError>) -> Event {
