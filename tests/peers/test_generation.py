@@ -93,6 +93,7 @@ def test_another_embedder_takes_over_while_people_ask(new_house, provider, token
 
     endpoint.gate.set()
     until(lambda: asked(house) != meanwhile, 30, "another ranking")
+    until(lambda: "\nbailiwick_next_vectors_ratio 1\n" in house.http.get("/metrics").text, 5, "the share, and no number")
     kept = [entry for entry in LIBRARY if entry["id"] != "eng-atlas"]
     twin.config.write_text(twin.config.read_text().replace(STATIC, endpoint.section()))
     twin_pipeline = twin.start().agent_token(twin.agent("pipeline", "write:documents"))
