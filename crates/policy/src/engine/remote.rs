@@ -156,7 +156,10 @@ impl Remote {
             let cause = format!("no answer within {} ms", self.config.timeout_ms);
             Err(Failure { cause, may_pass: true })
         });
-        self.breaker().count(answered.is_ok());
+        // What will not pass is the fault of this call, and tells nothing of the others.
+        if !answered.as_ref().is_err_and(|failure| !failure.may_pass) {
+            self.breaker().count(answered.is_ok());
+        }
         let answer = answered.and_then(|answer| {
             serde_json::from_slice(&answer).map_err(|error| Failure {
                 cause: format!("the answer is malformed: {error}"),

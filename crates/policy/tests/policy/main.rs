@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 mod agree;
 mod apart;
 mod rego;
+mod remote;
 
 /// Departments, levels and a list of projects, which a document may lack.
 fn schema() -> Arc<Schema> {
