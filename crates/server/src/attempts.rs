@@ -64,8 +64,12 @@ impl FailedAttempts {
         Some(until.saturating_duration_since(Instant::now()).as_secs().max(1))
     }
 
-    /// Counts a failure against each.
-    pub(crate) fn failed(&self, suspects: Vec<Suspect>) {
+    /// Counts a failure against each, unless its status says that it is ours: an outage would keep
+    /// everybody out for longer.
+    pub(crate) fn failed(&self, suspects: Vec<Suspect>, status: u16) {
+        if status >= 500 {
+            return;
+        }
         for suspect in suspects {
             let limiter = match suspect {
                 Suspect::Client(_) => &self.clients,
@@ -87,6 +91,18 @@ impl FailedAttempts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fails_here_keeps_nobody_out() {
+        let attempts = FailedAttempts::new();
+        let suspects = vec![Suspect::Client("an agent".into())];
+        for (status, is_kept_out) in [(503, false), (401, true)] {
+            for _ in 0..=OF_A_CLIENT.get() {
+                attempts.failed(suspects.clone(), status);
+            }
+            assert_eq!(attempts.wait_seconds(&suspects).is_some(), is_kept_out, "{status}");
+        }
+    }
 
     #[test]
     fn addresses_of_one_network_are_one_suspect() {

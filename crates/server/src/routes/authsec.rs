@@ -38,7 +38,7 @@ pub(crate) async fn delegation_token(
     match issue(&app, request).await {
         Ok(token) => no_store(Json(token).into_response()),
         Err(error) => {
-            attempts.failed(suspects);
+            attempts.failed(suspects, error.status());
             refusal(error.status(), error.body(), error.challenge())
         }
     }

@@ -93,7 +93,7 @@ async fn answer(
         Ok(Value::Null) => no_store(StatusCode::OK.into_response()),
         Ok(json) => no_store(Json(json).into_response()),
         Err(error) => {
-            attempts.failed(suspects);
+            attempts.failed(suspects, error.status());
             refusal(error.status(), error.body(), error.challenge())
         }
     }
