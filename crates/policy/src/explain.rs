@@ -30,7 +30,7 @@ pub struct Explanation {
 
 /// What one rule said. Under a `not` it is the opposite of the rule that is written, so that
 /// what holds always speaks for reading.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Step {
     /// Where the rule is written, such as `policy.rule[0]`, or the engine's table, such as
     /// `policy.rego`.
@@ -98,6 +98,21 @@ impl Policy {
             allowed &= holds;
         }
         Ok(Explanation { allowed, steps, policy_revision })
+    }
+}
+
+impl Explanation {
+    /// What a reader is told: what holds, without the words of an engine, which may be addresses,
+    /// files and other people's names.
+    #[must_use]
+    pub fn for_reader(mut self) -> Self {
+        self.steps.retain(|step| step.holds == Some(true));
+        for step in self.steps.iter_mut().filter(|step| step.operator.is_none()) {
+            step.text = format!("decided by {}", step.rule);
+            step.because.clear();
+        }
+        self.steps.dedup();
+        self
     }
 }
 

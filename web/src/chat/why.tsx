@@ -51,26 +51,27 @@ export function Why({ document }: { document: string }) {
 }
 
 function Reason({ step }: { step: Step }) {
-  const has = step.document.join(', ');
-  const says = (step.matched.length > 0 ? step.matched : step.claimed).join(', ');
   return (
     <span class="reason">
       <Icon name="check" />
-      <span>
-        {has === '' ? (
-          <>It has no {spoken(step.attribute ?? 'attribute')}, and may be read without one.</>
-        ) : (
-          <>
-            Its {spoken(step.attribute ?? 'attribute')} is <strong>{has}</strong>
-            {step.claim && says !== '' && (
-              <>
-                , and your sign-in has {spoken(step.claim)} <strong>{says}</strong>
-              </>
-            )}
-            .
-          </>
-        )}
-      </span>
+      <span>{step.attribute ? <Compared attribute={step.attribute} step={step} /> : 'The policy allows it.'}</span>
     </span>
+  );
+}
+
+function Compared({ attribute, step }: { attribute: string; step: Step }) {
+  const has = step.document.join(', ');
+  const says = (step.matched.length > 0 ? step.matched : step.claimed).join(', ');
+  if (has === '') return <>It has no {spoken(attribute)}, and may be read without one.</>;
+  return (
+    <>
+      Its {spoken(attribute)} is <strong>{has}</strong>
+      {step.claim && says !== '' && (
+        <>
+          , and your sign-in has {spoken(step.claim)} <strong>{says}</strong>
+        </>
+      )}
+      .
+    </>
   );
 }

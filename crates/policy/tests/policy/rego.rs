@@ -288,6 +288,31 @@ async fn an_explanation_names_lines_attributes_and_claims() {
     assert!(!policy.explain(claims, &Label::quarantine()).await.unwrap().allowed);
 }
 
+#[tokio::test]
+async fn a_reader_is_told_what_opens_but_no_file_and_nobody_elses_name() {
+    let (policy, folder) = rego(
+        "package bailiwick\n\
+         allow if {\n\
+         input.label.department in input.claims.department\n\
+         not input.claims.sub in {\"mallory\", \"eve\"}\n\
+         }\n",
+    );
+    let claims = json!({"sub": "ann", "department": ["hr"]});
+    let [open, ..] = documents();
+    let label = schema().label(open.as_object().unwrap()).unwrap();
+    let told = policy.explain(claims.as_object().unwrap(), &label).await.unwrap().for_reader();
+    let [whole, department, person] = &*told.steps else { panic!("{told}") };
+    assert_eq!((&whole.claim, person.claim.as_deref()), (&None, Some("sub")));
+    assert_eq!(
+        (&*department.document, &*department.claimed),
+        (&["hr".into()][..], &["hr".into()][..])
+    );
+    let told = serde_json::to_string(&told).unwrap();
+    for hidden in ["mallory", "input.", folder.path().to_str().unwrap()] {
+        assert!(!told.contains(hidden), "{told}");
+    }
+}
+
 #[test]
 fn its_own_tests_are_run() {
     let folder = TempDir::new().unwrap();

@@ -148,8 +148,7 @@ pub(crate) async fn why(
     let schema = app.policy.schema();
     let label = schema.label(&document.metadata).map_err(|_| Problem::not_found())?;
     let explained = app.policy.explain(reader.claims.as_map(), &label).await;
-    let mut explanation = explained.map_err(undecided)?;
-    explanation.steps.retain(|step| step.holds == Some(true));
+    let explanation = explained.map_err(undecided)?.for_reader();
     Ok(Json(Why {
         id,
         label: schema.describe(&label),
