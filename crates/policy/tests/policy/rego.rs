@@ -288,6 +288,35 @@ async fn an_explanation_names_lines_attributes_and_claims() {
     assert!(!policy.explain(claims, &Label::quarantine()).await.unwrap().allowed);
 }
 
+/// What begins or ends with a text is a condition of its own, as everything else.
+#[tokio::test]
+async fn an_explanation_quotes_texts() {
+    let (policy, folder) = rego(
+        "package bailiwick\n\
+         allow if {\n\
+         input.label.department == \"hr\"\n\
+         \"hr\" in input.claims.department; `hr` == input.label.department\n\
+         input.label.clearance != `Secret`\n\
+         }\n",
+    );
+    let claims = json!({"department": ["hr"]});
+    let [open, ..] = documents();
+    let label = schema().label(open.as_object().unwrap()).unwrap();
+    let explained = policy.explain(claims.as_object().unwrap(), &label).await.unwrap();
+    let file = folder.path().join("policy.rego").display().to_string();
+    let said = explained.steps.iter().skip(1).map(|step| step.text.trim_start_matches(&*file));
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            ":3: input.label.department == \"hr\"",
+            ":4: \"hr\" in input.claims.department",
+            ":4: `hr` == input.label.department",
+            ":5: input.label.clearance != `Secret`",
+        ],
+        "{explained}"
+    );
+}
+
 #[tokio::test]
 async fn a_reader_is_told_what_opens_but_no_file_and_nobody_elses_name() {
     let (policy, folder) = rego(

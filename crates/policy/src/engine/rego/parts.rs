@@ -198,7 +198,7 @@ impl Planner<'_> {
     }
 
     fn part(&mut self, module: usize, statements: &[&LiteralStmt], mentions: &Mentions) -> usize {
-        let texts: Vec<_> = statements.iter().map(|statement| statement.span.text()).collect();
+        let texts: Vec<_> = statements.iter().map(|statement| written(statement)).collect();
         let first = statements.first().map(|statement| &statement.span);
         let number = self.plan.parts.len();
         let package = self.modules.packages.get(module).map(|package| package.join("."));
@@ -211,6 +211,15 @@ impl Planner<'_> {
         });
         self.push(Node::Part(number))
     }
+}
+
+/// A statement as it is written. A string's span is without its quotes.
+fn written(LiteralStmt { span, .. }: &LiteralStmt) -> &str {
+    let contents = span.source.contents();
+    let (start, end) = (span.start as usize, span.end as usize);
+    let is_quote = |at: usize| matches!(contents.as_bytes().get(at), Some(b'"' | b'`'));
+    let before = start.checked_sub(1).filter(|at| is_quote(*at)).unwrap_or(start);
+    contents.get(before..end + usize::from(is_quote(end))).unwrap_or_default()
 }
 
 /// The bodies of a rule that is `true` or nothing; none of one that may be anything else.
