@@ -93,7 +93,7 @@ async fn changed_bytes_of_a_segment_are_noticed_and_mended() {
         let index = open(folder.path());
         let ours = people.member(&["ours"], &index).await;
         let mut found = 0;
-        for _ in 0..100 {
+        for _ in 0..500 {
             let hits = index.search(&query("number3", Mode::Lexical, 5), &ours).await.unwrap();
             found = hits.hits.iter().filter(|hit| hit.id.to_string() == "d3#0").count();
             if found == 1 {
