@@ -31,8 +31,6 @@ use crate::{
     Index, IndexError, bm25, dense, diversity, follow, generation, hybrid, manifest, memory,
 };
 
-/// How often a search starts again because a write changed its hits under it.
-const ATTEMPTS: usize = 3;
 /// Chunks that [`Options::new`] lets be in memory only.
 const FLUSH: usize = 16_384;
 
@@ -143,7 +141,7 @@ impl EmbeddedIndex {
         within: &Bailiwick,
     ) -> Result<Vec<(ChunkId, f32)>, IndexError> {
         self.0.check_bailiwick(within)?;
-        self.0.retried(|snapshot| {
+        self.0.whole(|snapshot| {
             let (snapshot, missed) = self.0.searched(snapshot, query, within)?;
             let query = prepared(query, &snapshot.space)?;
             let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
@@ -271,23 +269,16 @@ impl Inner {
     }
 
     /// Reads a state; `read` says whether it lost something to a write that the catalogue has
-    /// already. Such a write is waited for, and the state that it made is read.
-    fn retried<T>(
+    /// already. Then it reads once more, between two writes.
+    fn whole<T>(
         &self,
-        mut read: impl FnMut(&Arc<Snapshot>) -> Result<(T, bool), IndexError>,
+        read: impl Fn(&Arc<Snapshot>) -> Result<(T, bool), IndexError>,
     ) -> Result<T, IndexError> {
-        for _ in 1..ATTEMPTS {
-            let snapshot = self.state.snapshot.load_full();
-            let (found, lost) = read(&snapshot)?;
-            if !lost {
-                return Ok(found);
-            }
-            self.state.settle();
-            if self.state.snapshot.load().revision == snapshot.revision {
-                return Ok(found);
-            }
+        let (found, lost) = read(&self.state.snapshot.load_full())?;
+        if !lost {
+            return Ok(found);
         }
-        Ok(read(&self.state.snapshot.load_full())?.0)
+        Ok(self.state.between_writes(|| read(&self.state.snapshot.load_full()))?.0)
     }
 
     /// What a query searches: a snapshot without what its filter excludes; and whether something
@@ -311,7 +302,7 @@ impl Inner {
         filter: Option<&Filter>,
         of: impl Fn(LabelId) -> bool,
     ) -> Result<Vec<DocumentId>, IndexError> {
-        self.retried(|snapshot| {
+        self.whole(|snapshot| {
             let (ids, missed) = match filter {
                 None => (snapshot.documents(&of, |_| true), false),
                 Some(filter) => {
@@ -328,7 +319,7 @@ impl Inner {
 
     fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         self.check_bailiwick(within)?;
-        self.retried(|snapshot| self.attempt(snapshot, query, within))
+        self.whole(|snapshot| self.attempt(snapshot, query, within))
     }
 
     /// Searches one state; says whether something was lost to a later write.

@@ -101,9 +101,11 @@ impl State {
         (writing, outcome.timed_out())
     }
 
-    /// Waits for a write that is under way: the catalogue may have it before searches see it.
-    pub(crate) fn settle(&self) {
-        drop(self.lock());
+    /// Works when a write that is under way has ended, and before the next: between writes, the
+    /// catalogue and what searches see are the same state.
+    pub(crate) fn between_writes<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _writers_wait = self.lock();
+        work()
     }
 
     /// Runs one write. It is durable and visible when this returns.

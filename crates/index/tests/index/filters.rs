@@ -104,7 +104,7 @@ async fn filters_of_the_same_keys_do_not_wait_for_each_other() {
             asked.await.unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.expect("nobody waits for ever");
+    tokio::time::timeout(Duration::from_secs(180), all).await.expect("nobody waits for ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
