@@ -63,6 +63,8 @@ export const test = base.extend({
       const page = await (await profile(options)).newPage();
       await page.goto(demo.url);
       await signIn(page, name);
+      // A worker that is stopped, or loses the network, while it is installed never takes the page over.
+      await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
       return page;
     });
   },
