@@ -211,6 +211,11 @@ pub(crate) fn revision(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(meta(connection, "revision")?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
+/// Makes what this transaction leaves a state of its own, which nobody takes for the one before.
+pub(crate) fn raise_revision(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    set_meta(transaction, "revision", &(revision(transaction)? + 1).to_string())
+}
+
 /// Fills the table with the stored labels, each under its number.
 pub(crate) fn load_labels(
     connection: &Connection,

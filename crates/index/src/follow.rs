@@ -27,7 +27,6 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
     }
     let transaction = connection.transaction()?;
     if stored.is_some() {
-        let revision = catalogue::revision(&transaction)? + 1;
         let documents = catalogue::labelled(&transaction)?;
         transaction.execute_batch("PRAGMA defer_foreign_keys = ON; DELETE FROM labels")?;
         let (mut quarantined, mut released) = (0_usize, 0_usize);
@@ -50,7 +49,7 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
             catalogue::set_label(&transaction, &document, id)?;
         }
         manifest::clear(&transaction)?;
-        catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+        catalogue::raise_revision(&transaction)?;
         tracing::warn!(
             quarantined,
             released,

@@ -190,8 +190,7 @@ pub(crate) fn replace(connection: &mut Connection, space: &Space) -> Result<(), 
     )?;
     catalogue::set_meta(&transaction, EMBEDDER, &space.to_string())?;
     manifest::clear(&transaction)?;
-    let revision = catalogue::revision(&transaction)? + 1;
-    catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+    catalogue::raise_revision(&transaction)?;
     failpoint!("generation-before-commit");
     transaction.commit()?;
     failpoint!("generation-after-commit");

@@ -90,8 +90,7 @@ pub(crate) fn clear(connection: &Transaction<'_>) -> Result<(), IndexError> {
 pub(crate) fn start_anew(connection: &mut Connection) -> Result<(), IndexError> {
     let transaction = connection.transaction()?;
     clear(&transaction)?;
-    let revision = catalogue::revision(&transaction)? + 1;
-    catalogue::set_meta(&transaction, "revision", &revision.to_string())?;
+    catalogue::raise_revision(&transaction)?;
     failpoint!("anew-before-commit");
     transaction.commit()?;
     failpoint!("anew-after-commit");
