@@ -43,8 +43,15 @@ export const test = base.extend({
     { scope: 'worker', timeout: 60_000 },
   ],
 
-  /** Makes browser contexts, each a profile of its own, which are watched and closed. */
-  profile: async ({ browser, tolerated }, use) => {
+  /** Takes servers of one test, which outlive its pages: a page complains when its server goes. */
+  stopped: async ({}, use) => {
+    const servers = [];
+    await use((server) => (servers.push(server), server));
+    for (const server of servers) await server.stop();
+  },
+
+  /** Makes browser contexts, each a profile of its own, which are watched, and closed before what was `stopped`. */
+  profile: async ({ browser, tolerated, stopped }, use) => {
     const contexts = [];
     const complaints = [];
     await use(async (options = {}) => {
@@ -63,8 +70,6 @@ export const test = base.extend({
       const page = await (await profile(options)).newPage();
       await page.goto(demo.url);
       await signIn(page, name);
-      // A worker that is stopped, or loses the network, while it is installed never takes the page over.
-      await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
       return page;
     });
   },
@@ -76,14 +81,25 @@ export { expect, watch };
 export async function signIn(page, name) {
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.locator(`button[name=person][value=${name}]`).click();
-  await expect(question(page)).toBeVisible();
+  await arrived(page);
 }
 
 /** Signs in at oidc-provider, which asks for a name and then for consent. */
 export async function signInAtProvider(page, name) {
   await page.getByRole('button', { name: 'Sign in' }).click();
   await identify(page, name);
+  await arrived(page);
+}
+
+/** Waits for the page of a person, and for the worker: one that is stopped while it is installed takes no page over. */
+async function arrived(page) {
   await expect(question(page)).toBeVisible();
+  await controlled(page);
+}
+
+/** Waits until the worker has taken the page over, where the browser has one. */
+export async function controlled(page) {
+  await page.waitForFunction(() => navigator.serviceWorker?.controller !== null);
 }
 
 /** What oidc-provider asks. */

@@ -10,7 +10,7 @@ export default defineConfig({
   expect: { timeout: 7_000 },
   forbidOnly: true,
   retries: 0,
-  reporter: [['list']],
+  reporter: [['list'], ['./causes.mjs']],
   use: {
     headless: true,
     launchOptions: {

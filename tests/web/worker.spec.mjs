@@ -3,18 +3,21 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { ask, expect, killWorkers, question, signIn, signInAtProvider, test } from './fixtures.mjs';
+import { ask, controlled, expect, killWorkers, question, signIn, signInAtProvider, test as base } from './fixtures.mjs';
 import { folder, House, ROOT, startDemo } from './world.mjs';
 
-/** A copy of the app, with the worker as the test wants it. */
-function copyOfApp() {
-  const web = folder('app');
-  cpSync(path.join(ROOT, 'web/dist'), web, { recursive: true });
-  const worker = path.join(web, 'sw.js');
-  const script = readFileSync(worker, 'utf8');
-  for (const packed of ['sw.js.br', 'sw.js.gz']) rmSync(path.join(web, packed), { force: true });
-  return { web, rewrite: (changed) => writeFileSync(worker, changed(script)) };
-}
+const test = base.extend({
+  /** A copy of the app at `web`, and how to change its worker's script. */
+  app: async ({}, use) => {
+    const web = folder('app');
+    cpSync(path.join(ROOT, 'web/dist'), web, { recursive: true });
+    const worker = path.join(web, 'sw.js');
+    const script = readFileSync(worker, 'utf8');
+    for (const packed of ['sw.js.br', 'sw.js.gz']) rmSync(path.join(web, packed), { force: true });
+    await use({ web, rewrite: (changed) => writeFileSync(worker, changed(script)) });
+    rmSync(web, { recursive: true });
+  },
+});
 
 test('a worker that was killed asks the page for the token', async ({ person }) => {
   const page = await person('alice');
@@ -26,77 +29,78 @@ test('a worker that was killed asks the page for the token', async ({ person }) 
   expect(answers).toEqual(Array(10).fill(200));
 });
 
-test('a forced reload, which passes the worker over, works all the same', async ({ person }) => {
+test('a page that the worker missed, as in a forced reload, is taken over', async ({ person }) => {
   const page = await person('alice');
   const session = await page.context().newCDPSession(page);
+  // The page says at its first script whether it has a worker.
+  await page.addInitScript(() => (globalThis.missed = navigator.serviceWorker.controller === null));
   await session.send('Page.reload', { ignoreCache: true });
   await expect(question(page)).toBeVisible();
-  expect(await page.evaluate(() => navigator.serviceWorker.controller)).toBeNull();
+  expect(await page.evaluate(() => globalThis.missed)).toBe(true);
+  await controlled(page);
   await expect(await ask(page, 'What is project Phoenix?')).toContainText('leak sensor');
 });
 
-test('a new version waits until the person wants it, and the page is loaded anew once', async ({ profile }) => {
-  const { web, rewrite } = copyOfApp();
-  const demo = await startDemo({ web });
-  try {
-    const page = await (await profile()).newPage();
-    await page.goto(demo.url);
-    await signIn(page, 'alice');
-    await question(page).fill('half a question');
-    rewrite((script) => `${script}\n// a new version`);
-    await page.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => registration.update()));
-    const prompt = page.getByRole('button', { name: /reload/i });
-    await expect(prompt).toBeVisible();
-    await expect(question(page)).toHaveValue('half a question');
-    let loads = 0;
-    page.on('load', () => (loads += 1));
-    await prompt.click();
-    await expect.poll(() => loads).toBe(1);
-    await expect(question(page)).toBeVisible();
-    await page.waitForTimeout(500);
-    expect(loads).toBe(1);
-    await expect(page.getByRole('button', { name: /reload/i })).toBeHidden();
-  } finally {
-    await demo.stop();
-    rmSync(web, { recursive: true });
-  }
+test('a browser without service workers asks all the same', async ({ demo, profile }) => {
+  const page = await (await profile()).newPage();
+  await page.addInitScript(() => delete Navigator.prototype.serviceWorker);
+  await page.goto(demo.url);
+  await signIn(page, 'alice');
+  expect(await page.evaluate(() => navigator.serviceWorker)).toBeUndefined();
+  await expect(await ask(page, 'What is project Phoenix?')).toContainText('leak sensor');
+});
+
+test('a new version waits until the person wants it, and the page is loaded anew once', async ({ app, stopped, profile }) => {
+  const demo = stopped(await startDemo(app));
+  const page = await (await profile()).newPage();
+  await page.goto(demo.url);
+  await signIn(page, 'alice');
+  await question(page).fill('half a question');
+  app.rewrite((script) => `${script}\n// a new version`);
+  await page.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => registration.update()));
+  const prompt = page.getByRole('button', { name: /reload/i });
+  await expect(prompt).toBeVisible();
+  await expect(question(page)).toHaveValue('half a question');
+  let loads = 0;
+  page.on('load', () => (loads += 1));
+  await prompt.click();
+  await expect.poll(() => loads).toBe(1);
+  await expect(question(page)).toBeVisible();
+  await page.waitForTimeout(500);
+  expect(loads).toBe(1);
+  await expect(page.getByRole('button', { name: /reload/i })).toBeHidden();
 });
 
 test.describe('a provider that moves', () => {
-  // What is at fault here is a policy of yesterday, and the browser says so.
-  test.use({ tolerated: [/Content Security Policy|CSP: connect-src|Refused to connect|violates/] });
+  // What is at fault here is a policy of yesterday, and the browser says so. The server restarts on the same port.
+  test.use({ tolerated: [/Content Security Policy|CSP: connect-src|Refused to connect|violates|ERR_CONNECTION_RESET/] });
 
-  test('is reached with the page that the worker keeps', async ({ profile }) => {
+  test('is reached with the page that the worker keeps', async ({ stopped, profile }) => {
     test.setTimeout(60_000);
-    const house = await House.start();
-    try {
-      const page = await (await profile()).newPage();
-      await page.goto(house.url);
-      await page.evaluate(() => navigator.serviceWorker.ready);
-      await house.moveProvider();
-      await page.reload();
-      await expect(page.getByRole('alert')).toContainText('cannot be reached');
+    const house = stopped(await House.start());
+    const page = await (await profile()).newPage();
+    await page.goto(house.url);
+    await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+    await controlled(page);
+    await house.moveProvider();
+    await page.reload();
+    await expect(page.getByRole('alert')).toContainText('cannot be reached');
+    await expect(async () => {
+      const loaded = page.waitForEvent('load');
       await page.getByRole('button', { name: 'Look again' }).click();
-      await expect(page.getByRole('alert')).toHaveCount(0);
-      await signInAtProvider(page, 'alice');
-    } finally {
-      await house.stop();
-    }
+      await loaded;
+      await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
+      await expect(page.getByRole('alert')).toHaveCount(0, { timeout: 100 });
+    }).toPass();
+    await signInAtProvider(page, 'alice');
   });
 });
 
-test('a browser without Background Sync runs the worker all the same', async ({ profile }) => {
-  const { web, rewrite } = copyOfApp();
-  rewrite((script) => `delete ServiceWorkerRegistration.prototype.sync;\n${script}`);
-  const demo = await startDemo({ web });
-  try {
-    const page = await (await profile()).newPage();
-    await page.goto(demo.url);
-    await signIn(page, 'alice');
-    await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
-    await expect(await ask(page, 'What is project Phoenix?')).toContainText('leak sensor');
-  } finally {
-    await demo.stop();
-    rmSync(web, { recursive: true });
-  }
+test('a browser without Background Sync runs the worker all the same', async ({ app, stopped, profile }) => {
+  app.rewrite((script) => `delete ServiceWorkerRegistration.prototype.sync;\n${script}`);
+  const demo = stopped(await startDemo(app));
+  const page = await (await profile()).newPage();
+  await page.goto(demo.url);
+  await signIn(page, 'alice');
+  await expect(await ask(page, 'What is project Phoenix?')).toContainText('leak sensor');
 });

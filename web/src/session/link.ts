@@ -27,14 +27,12 @@ export async function install(): Promise<void> {
   const container = navigator.serviceWorker;
   container.addEventListener('message', (event) => void answer(handlers as Handlers<ToPage>, event));
   container.startMessages();
-  // The worker that a forced reload leaves out is there, but does not control this page.
-  const firstVisit = !container.controller && !(await container.getRegistration());
   try {
     registration = await container.register(scriptUrl(), { updateViaCache: 'none' });
   } catch {
     return;
   }
-  if (firstVisit) takeover = once(container, 'controllerchange', TAKEOVER);
+  if (!container.controller) takeover = takenOver(container, registration);
   watch(registration);
   setInterval(() => void registration?.update().catch(() => undefined), HOURLY);
 }
@@ -74,6 +72,16 @@ export async function controller(): Promise<ServiceWorker | null> {
   if (!('serviceWorker' in navigator)) return null;
   if (!navigator.serviceWorker.controller && takeover) await takeover;
   return navigator.serviceWorker.controller;
+}
+
+/**
+ * Waits until the worker has taken this page over. A worker takes over the pages that are open when it becomes active.
+ * One that is active already has missed this page, which was just being loaded, or was reloaded by force, and is asked.
+ */
+function takenOver(container: ServiceWorkerContainer, { active }: ServiceWorkerRegistration): Promise<void> {
+  const taken = once(container, 'controllerchange', TAKEOVER);
+  if (active) void tell(active, 'CLAIM', null).catch(() => undefined);
+  return taken;
 }
 
 function once(target: EventTarget, name: string, patience: number): Promise<void> {

@@ -47,6 +47,8 @@ export interface ToWorker {
   QUEUE_REPLAY: { send: { sub: string }; reply: readonly Waiting[] };
   /** The person withdrew a question. */
   QUEUE_DROP: { send: { key: string }; reply: readonly Waiting[] };
+  /** Take over the pages that have no worker. */
+  CLAIM: { send: null; reply: null };
   /** Take the place of the worker before. */
   SKIP_WAITING: { send: null; reply: null };
 }

@@ -83,6 +83,10 @@ const handlers: Handlers<ToWorker> = {
     return questions.of(sub);
   },
   QUEUE_DROP: ({ key }) => questions.drop(key),
+  CLAIM: async () => {
+    await self.clients.claim();
+    return null;
+  },
   SKIP_WAITING: async () => {
     await self.skipWaiting();
     return null;
