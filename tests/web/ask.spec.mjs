@@ -66,6 +66,11 @@ test('two tabs keep the conversations of both, and neither any longer when one i
   await expect(list.getByRole('link', { name: PHOENIX })).toBeVisible();
   await list.getByRole('button', { name: `Remove: ${PHOENIX}` }).click();
   await expect.poll(() => databases(first)).not.toContain('leak sensor');
+  // What was removed there is not written again from here.
+  await expect(first.getByRole('article')).toHaveCount(0);
+  await ask(first, 'What is Atlas?');
+  await expect.poll(() => databases(first)).toContain('Atlas');
+  expect(await databases(first)).not.toContain('leak sensor');
   await keep(first).uncheck();
   await expect(keep(other)).not.toBeChecked();
   await ask(other, 'What is Atlas?');

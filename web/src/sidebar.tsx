@@ -1,5 +1,5 @@
-import { conversations, remove } from './chat/conversations';
-import { keep, kept } from './chat/keep';
+import { conversations } from './chat/conversations';
+import { forget, keep, kept } from './chat/keep';
 import { go, path } from './router';
 import { me } from './session/me';
 import { Icon, Mark } from './ui/icon';
@@ -31,7 +31,7 @@ export function Sidebar({ onDone }: { onDone: () => void }) {
                 <a href={`/c/${one.id}`} aria-current={here ? 'page' : undefined}>
                   {one.title}
                 </a>
-                <button class="tap" aria-label={`Remove: ${one.title.value}`} onClick={() => remove(one)}>
+                <button class="tap" aria-label={`Remove: ${one.title.value}`} onClick={() => forget(one)}>
                   <Icon name="bin" />
                 </button>
               </li>

@@ -6,7 +6,7 @@ import type { DBSchema, IDBPDatabase } from 'idb';
 import { Problem, type Kind } from '../api/problem';
 import { subject, whenLeaving } from '../session/session';
 import type { Sources } from './answer';
-import { conversation, conversations, removeAll, type Conversation, type Progress } from './conversations';
+import { conversation, conversations, remove, removeAll, type Conversation, type Progress } from './conversations';
 
 /** Whether this person's conversations are kept on this device. Off until she says so. */
 export const kept = signal(false);
@@ -37,11 +37,8 @@ interface Schema extends DBSchema {
   people: { key: string; value: KeptConversation[] };
 }
 
-/** Her other tabs hear whether she consents. */
-interface News {
-  readonly sub: string;
-  readonly kept: boolean;
-}
+/** Her other tabs hear whether she consents, and what she removed: each of them could write it again. */
+type News = { readonly sub: string } & ({ readonly kept: boolean } | { readonly removed: string });
 
 const tabs = new BroadcastChannel('bailiwick-kept');
 /** The conversations that were here since the page was loaded, also those that she removed. */
@@ -56,7 +53,9 @@ export function lookAfterKept(): void {
     consent(false);
   });
   tabs.onmessage = ({ data }: MessageEvent<News>) => {
-    if (data.sub === subject.peek()) consent(data.kept);
+    if (data.sub !== subject.peek()) return;
+    if ('kept' in data) consent(data.kept);
+    else for (const one of conversations.peek().filter(({ id }) => id === data.removed)) remove(one);
   };
   subject.subscribe((sub) => {
     looked.value = false;
@@ -79,6 +78,13 @@ export async function keep(wanted: boolean): Promise<void> {
   consent(wanted);
   tabs.postMessage({ sub, kept: wanted } satisfies News);
   if (wanted) await save(conversations.peek().map(frozen));
+}
+
+/** Removes a conversation, here and in her other tabs. */
+export function forget(one: Conversation): void {
+  remove(one);
+  const sub = subject.peek();
+  if (sub !== null) tabs.postMessage({ sub, removed: one.id } satisfies News);
 }
 
 /** Every tab removes what was kept, because each could have written last. */
