@@ -7,14 +7,16 @@ import { ask, controlled, expect, killWorkers, question, signIn, signInAtProvide
 import { folder, House, ROOT, startDemo } from './world.mjs';
 
 const test = base.extend({
-  /** A copy of the app at `web`, and how to change its worker's script. */
+  /** A copy of the app at `web`, and how to change a file of it. */
   app: async ({}, use) => {
     const web = folder('app');
     cpSync(path.join(ROOT, 'web/dist'), web, { recursive: true });
-    const worker = path.join(web, 'sw.js');
-    const script = readFileSync(worker, 'utf8');
-    for (const packed of ['sw.js.br', 'sw.js.gz']) rmSync(path.join(web, packed), { force: true });
-    await use({ web, rewrite: (changed) => writeFileSync(worker, changed(script)) });
+    const rewrite = (name, changed) => {
+      const file = path.join(web, name);
+      for (const packed of [`${file}.br`, `${file}.gz`]) rmSync(packed, { force: true });
+      writeFileSync(file, changed(readFileSync(file, 'utf8')));
+    };
+    await use({ web, rewrite });
     rmSync(web, { recursive: true });
   },
 });
@@ -56,7 +58,7 @@ test('a new version waits until the person wants it, and the page is loaded anew
   await page.goto(demo.url);
   await signIn(page, 'alice');
   await question(page).fill('half a question');
-  app.rewrite((script) => `${script}\n// a new version`);
+  app.rewrite('sw.js', (script) => `${script}\n// a new version`);
   await page.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => registration.update()));
   const prompt = page.getByRole('button', { name: /reload/i });
   await expect(prompt).toBeVisible();
@@ -75,13 +77,11 @@ test.describe('a provider that moves', () => {
   // What is at fault here is a policy of yesterday, and the browser says so. The server restarts on the same port.
   test.use({ tolerated: [/Content Security Policy|CSP: connect-src|Refused to connect|violates|ERR_CONNECTION_RESET/] });
 
-  test('is reached with the page that the worker keeps', async ({ stopped, profile }) => {
-    test.setTimeout(60_000);
-    const house = stopped(await House.start());
-    const page = await (await profile()).newPage();
+  async function moved(page, house, meanwhile = () => undefined) {
     await page.goto(house.url);
     await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible();
     await controlled(page);
+    meanwhile();
     await house.moveProvider();
     await page.reload();
     await expect(page.getByRole('alert')).toContainText('cannot be reached');
@@ -93,11 +93,28 @@ test.describe('a provider that moves', () => {
       await expect(page.getByRole('alert')).toHaveCount(0, { timeout: 100 });
     }).toPass();
     await signInAtProvider(page, 'alice');
+  }
+
+  test('is reached with the page that the worker keeps', async ({ stopped, profile }) => {
+    test.setTimeout(60_000);
+    const house = stopped(await House.start());
+    await moved(await (await profile()).newPage(), house);
+  });
+
+  test('is reached with a new version of the app', async ({ app, stopped, profile }) => {
+    test.setTimeout(60_000);
+    const house = stopped(await House.start(app));
+    const page = await (await profile()).newPage();
+    await moved(page, house, () => {
+      app.rewrite('index.html', (html) => html.replace('</head>', '<meta name="version" content="new"></head>'));
+      app.rewrite('sw.js', (script) => script.replace(/\w{32}(?=','url':'\/index.html')/, 'of the new version'));
+    });
+    await expect(page.locator('meta[name=version]')).toHaveCount(1);
   });
 });
 
 test('a browser without Background Sync runs the worker all the same', async ({ app, stopped, profile }) => {
-  app.rewrite((script) => `delete ServiceWorkerRegistration.prototype.sync;\n${script}`);
+  app.rewrite('sw.js', (script) => `delete ServiceWorkerRegistration.prototype.sync;\n${script}`);
   const demo = stopped(await startDemo(app));
   const page = await (await profile()).newPage();
   await page.goto(demo.url);

@@ -91,7 +91,7 @@ const LIBRARY = [
   ['sales-list', '# Prices\nThe price list is valid from the launch until the end of the year.', 'sales', 'Public'],
 ];
 
-const CONFIG = ({ port, data, issuer, chat }) => `
+const CONFIG = ({ port, data, issuer, chat, web }) => `
 listen     = "127.0.0.1:${port}"
 public_url = "http://127.0.0.1:${port}"
 data_dir   = "${data}"
@@ -124,19 +124,19 @@ claim = "user_clearance"
 issuer = "http://127.0.0.1:${port}"
 trust_domain = "acme.example"
 
-${WEB ? `[app]\nfolder = "${WEB}"\n` : ''}
+${web ? `[app]\nfolder = "${web}"\n` : ''}
 [answer]
 ${chat ? `provider = "openai"\nbase_url = "${chat}"\nmodel = "test"` : 'provider = "extractive"'}
 `;
 
 /** A server with a few documents, at a certified OpenID provider. */
 export class House {
-  static async start({ ttl = 3600, chat } = {}) {
+  static async start({ ttl = 3600, chat, web = WEB } = {}) {
     const house = new House();
     house.directory = folder('house');
     house.port = await freePort();
     house.url = `http://127.0.0.1:${house.port}`;
-    house.options = { ttl, chat };
+    house.options = { ttl, chat, web };
     house.config = path.join(house.directory, 'bailiwick.toml');
     await house.#begin();
     await house.#fill();
@@ -144,9 +144,10 @@ export class House {
   }
 
   async #begin() {
-    await this.#startProvider(this.options.ttl);
+    const { ttl, chat, web } = this.options;
+    await this.#startProvider(ttl);
     const data = path.join(this.directory, 'data');
-    writeFileSync(this.config, CONFIG({ port: this.port, data, issuer: this.issuer, chat: this.options.chat }));
+    writeFileSync(this.config, CONFIG({ port: this.port, data, issuer: this.issuer, chat, web }));
     await this.run();
   }
 
