@@ -173,6 +173,8 @@ def test_who_does_not_decide_lets_nobody_read(gate, own_house, engine, token, fa
     try:
         refused = own_house.retrieve(token("alice"), "launch")
         assert refused.status_code == 503 and refused.headers["Content-Type"] == "application/problem+json"
+        # The question is unread, and the next one needs another connection.
+        assert refused.headers["Connection"] == "close"
         assert "policy cannot be evaluated" in refused.json()["detail"] and gate.url not in refused.text
         assert own_house.http.get("/api/me", headers={"Authorization": f"Bearer {token('bob')}"}).status_code == 503
     finally:

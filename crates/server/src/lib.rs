@@ -85,8 +85,8 @@ pub fn router(app: App) -> Router {
         .merge(Router::from(with_failed_attempts()).layer(small).with_state(tokens))
         .merge(undescribed(description).with_state(app))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn(harden))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(harden))
         .layer(from_fn(request_id::identify))
 }
 
@@ -216,11 +216,11 @@ async fn harden(request: Request, next: Next) -> Response {
     let is_private = request.uri().path().starts_with("/api/");
     let has_body = !request.body().is_end_stream();
     let mut response = next.run(request).await;
-    let refused = response.status().is_client_error();
+    let status = response.status();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if has_body && refused {
+    if has_body && !status.is_success() {
         // The body may be unread, and then the connection cannot carry another request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
