@@ -162,14 +162,12 @@ async fn damaged_segments_are_made_anew_whatever_fails() {
             fail::remove(point);
         }
         let reopened = open(folder.path());
-        let ours = people.member(&["ours"], &reopened).await;
         // What the first process left damaged is mended behind the first searches.
-        for _ in 0..500 {
-            let asked = query("number3", Mode::Lexical, 1);
-            if !reopened.search(&asked, &ours).await.unwrap().hits.is_empty() {
+        for _ in 0..100 {
+            if difference(&people, &reopened, &acknowledged, point).await.is_none() {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         compare(&people, &reopened, &acknowledged, point).await;
     }
@@ -204,6 +202,16 @@ async fn compare(
     acknowledged: &BTreeMap<String, (&str, String)>,
     point: &str,
 ) {
+    assert_eq!(difference(people, index, acknowledged, point).await, None, "{point}");
+}
+
+/// How the index differs from a new one that holds what was acknowledged.
+async fn difference(
+    people: &People,
+    index: &dyn Index,
+    acknowledged: &BTreeMap<String, (&str, String)>,
+    point: &str,
+) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let alone = bailiwick_index::EmbeddedIndex::open(corpus::options(folder.path())).unwrap();
     let documents = acknowledged
@@ -218,10 +226,17 @@ async fn compare(
     }
     let (among_all, only) =
         (people.member(&["ours"], index).await, people.member(&["ours"], &alone).await);
-    assert_eq!(index.size(&among_all).await.unwrap(), alone.size(&only).await.unwrap(), "{point}");
+    let sizes = (index.size(&among_all).await.unwrap(), alone.size(&only).await.unwrap());
+    if sizes.0 != sizes.1 {
+        return Some(format!("{sizes:?}"));
+    }
     for mode in [Mode::Dense, Mode::Lexical, Mode::Hybrid] {
         let asked = query("pump number7", mode, 60);
         let found = seen(&index.search(&asked, &among_all).await.unwrap());
-        assert_eq!(found, seen(&alone.search(&asked, &only).await.unwrap()), "{point} {mode:?}");
+        let expected = seen(&alone.search(&asked, &only).await.unwrap());
+        if found != expected {
+            return Some(format!("{mode:?}: {found:?}, not {expected:?}"));
+        }
     }
+    None
 }
