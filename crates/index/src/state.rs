@@ -208,7 +208,7 @@ impl State {
     }
 
     /// Reads every file to its end, and makes all anew if the bytes of one have changed. That takes
-    /// as long as the disk takes, so searches do not wait for it.
+    /// as long as the disk takes, so searches do not wait for it. Does nothing once the end has come.
     fn verify(&self) -> Result<(), IndexError> {
         let snapshot = self.snapshot.load_full();
         let mut files = snapshot.parts.iter().filter(|part| part.file.is_some());
@@ -314,9 +314,12 @@ impl Compaction {
         let of_thread = Arc::clone(&state);
         let thread = thread::Builder::new().name("compaction".into()).spawn(move || {
             let _end = End(&of_thread);
-            if let Err(error) = of_thread.verify() {
-                tracing::error!(%error, "damaged segments could not be made anew");
+            // A merge of damaged segments would give a file that looks sound.
+            while let Err(error) = of_thread.verify() {
+                tracing::error!(%error, "damaged segments could not be made anew yet");
+                of_thread.finish(true);
             }
+            of_thread.finish(false);
             while let Some(merge) = of_thread.next_merge() {
                 let merged = of_thread.merge(merge);
                 if let Err(error) = &merged
