@@ -3,6 +3,7 @@
 // Everything listens on free ports of 127.0.0.1 and keeps its files in a temporary folder.
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSocket } from 'node:net';
@@ -19,14 +20,23 @@ export function folder(name) {
   return mkdtempSync(path.join(tmpdir(), `bailiwick-web-${name}-`));
 }
 
-function freePort() {
-  return new Promise((done, fail) => {
+const given = new Set();
+
+/** A port that no outgoing connection takes before the server does: those get ports from 32,768. */
+async function freePort() {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function isFree(port) {
+  return new Promise((done) => {
     const probe = createSocket();
-    probe.once('error', fail);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
+    probe.once('error', () => done(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
   });
 }
 
