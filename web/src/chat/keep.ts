@@ -6,7 +6,7 @@ import type { DBSchema, IDBPDatabase } from 'idb';
 import { Problem, type Kind } from '../api/problem';
 import { subject, whenLeaving } from '../session/session';
 import type { Sources } from './answer';
-import { conversation, conversations, remove, removeAll, type Conversation, type Progress } from './conversations';
+import { conversation, conversations, find, remove, removeAll, type Conversation, type Progress } from './conversations';
 
 /** Whether this person's conversations are kept on this device. Off until she says so. */
 export const kept = signal(false);
@@ -54,8 +54,12 @@ export function lookAfterKept(): void {
   });
   tabs.onmessage = ({ data }: MessageEvent<News>) => {
     if (data.sub !== subject.peek()) return;
-    if ('kept' in data) consent(data.kept);
-    else for (const one of conversations.peek().filter(({ id }) => id === data.removed)) remove(one);
+    if ('kept' in data) {
+      consent(data.kept);
+      return;
+    }
+    const one = find(data.removed);
+    if (one) remove(one);
   };
   subject.subscribe((sub) => {
     looked.value = false;
