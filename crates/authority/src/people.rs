@@ -1,10 +1,14 @@
 //! People for whom agents act: whose claims are kept as long as their token lasts.
 //!
-//! The node of a person in a token's lineage is named after the SHA-256 of her token, so that all
-//! that was exchanged for one token ends with it, and the token itself is kept nowhere.
+//! The node of a person in a token's lineage is named after the SHA-256 of what is signed in her
+//! token, so that all that was exchanged for one token ends with it, and the token itself is kept
+//! nowhere. The signature is no part of the name: one of ECDSA can be changed into another that
+//! holds for the same content.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bailiwick_identity::{Claims, Rejection, Verifier};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::agent::Bounds;
@@ -18,11 +22,64 @@ pub(crate) const READ: &str = "read:documents";
 /// What the name of a person's node begins with; a delegation token's begins with a number.
 const PREFIX: &str = "person.";
 
-/// The name of the node of the person who holds `token`.
-pub(crate) fn person_id(token: &str) -> String {
-    let hash = digest(&SHA256, token.as_bytes());
+/// Order of the group of P-256 (SEC 2, section 2.4.2).
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+/// Order of the group of P-384 (SEC 2, section 2.5.1).
+const P384_ORDER: [u8; 48] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xc7, 0x63, 0x4d, 0x81, 0xf4, 0x37, 0x2d, 0xdf,
+    0x58, 0x1a, 0x0d, 0xb2, 0x48, 0xb0, 0xa7, 0x7a, 0xec, 0xec, 0x19, 0x6a, 0xcc, 0xc5, 0x29, 0x73,
+];
+
+/// Names under which the person who holds one token may be stored.
+pub(crate) struct PersonNames {
+    /// Name that is written: of header and payload, as they are signed.
+    pub(crate) current: String,
+    /// Names that releases before this one wrote: of the whole token, with either signature that
+    /// holds. Rows under these names last until the token expires.
+    former: Vec<String>,
+}
+
+impl PersonNames {
+    /// Returns the names for `token`, whose signature need not have been checked.
+    pub(crate) fn of(token: &str) -> Self {
+        let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+        let former = std::iter::once(token.to_owned()).chain(with_other_signature(token));
+        Self { current: name(signed), former: former.map(|token| name(&token)).collect() }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.current).chain(&self.former).map(String::as_str)
+    }
+}
+
+fn name(content: &str) -> String {
+    let hash = digest(&SHA256, content.as_bytes());
     let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{PREFIX}{hex}")
+}
+
+/// Returns `token` with the other ECDSA signature that holds for the same content: (r, n - s) in
+/// place of (r, s). `None` if the signature has the length of neither curve.
+fn with_other_signature(token: &str) -> Option<String> {
+    let (signed, signature) = token.rsplit_once('.')?;
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+    let order: &[u8] = match signature.len() {
+        64 => &P256_ORDER,
+        96 => &P384_ORDER,
+        _ => return None,
+    };
+    let (_, s) = signature.split_at_mut_checked(order.len())?;
+    let mut borrowed = false;
+    for (digit, &of_order) in s.iter_mut().zip(order).rev() {
+        let (difference, below) = of_order.overflowing_sub(*digit);
+        let (difference, below_too) = difference.overflowing_sub(u8::from(borrowed));
+        (*digit, borrowed) = (difference, below || below_too);
+    }
+    Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
 pub(crate) fn is_person(jti: &str) -> bool {

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::database::{self, DatabaseError, Shape};
 use crate::orders::{Act, Order};
 use crate::scope::Scopes;
-pub(crate) use people::person;
+pub(crate) use people::{any_revoked, person};
 
 pub(crate) const SHAPE: Shape = Shape(&[
     "

@@ -14,7 +14,7 @@ use super::{Code, Form, OAuthError, narrowed_audience, narrowed_scopes, usable};
 use crate::agent::{Agent, Delegation};
 use crate::authority::{Authority, Inner};
 use crate::clock::Timestamp;
-use crate::people::{READ, person_id};
+use crate::people::{PersonNames, READ};
 use crate::scope::Scopes;
 use crate::store::{self, By};
 use crate::token::{Actor, Draft, Live, MAX_ACTORS, Minted, PersonId, Refusal};
@@ -127,8 +127,8 @@ impl Inner {
         person: &Claims,
         audience: Vec<String>,
     ) -> Result<Minted, OAuthError> {
-        let parent = person_id(form.required("subject_token")?);
-        if self.store.read(|c| store::person(c, &parent))?.is_some_and(|known| known.revoked) {
+        let names = PersonNames::of(form.required("subject_token")?);
+        if self.store.read(|c| store::any_revoked(c, names.all()))? {
             return Err(Code::InvalidGrant.error("what is exchanged for this token is revoked"));
         }
         let (iss, sub) = (person.issuer().to_owned(), person.subject().to_owned());
@@ -136,7 +136,7 @@ impl Inner {
             subject: sub.clone(),
             person: Some(PersonId { iss, sub }),
             act: None,
-            parent,
+            parent: names.current,
             scopes: Scopes::new(&[READ]).unwrap_or_default(),
             audience,
             not_after: Timestamp::from_unix(person.expires_at()),

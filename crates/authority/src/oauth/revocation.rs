@@ -6,7 +6,7 @@ use super::{Failed, Form, OAuthError};
 use crate::audit::{Event, Kind, Outcome};
 use crate::authority::{Authority, Inner};
 use crate::error::AuthorityError;
-use crate::people::person_id;
+use crate::people::PersonNames;
 use crate::store;
 use crate::token::TokenError;
 
@@ -73,9 +73,17 @@ impl Inner {
 
     /// Whoever holds a person's token may end all that was exchanged for it.
     fn revoke_person(&self, token: &str) -> Result<Option<String>, OAuthError> {
-        let id = person_id(token);
-        let Some(person) = self.store.read(|c| store::person(c, &id))? else { return Ok(None) };
-        self.store.write(|writing| writing.revoke_token(&id, person.expires_at))?;
+        let names = PersonNames::of(token);
+        let mut expires_at = None;
+        for name in names.all() {
+            let person = self.store.read(|c| store::person(c, name))?;
+            expires_at = expires_at.max(person.map(|person| person.expires_at));
+        }
+        let Some(expires_at) = expires_at else { return Ok(None) };
+        // Under every name: an agent may have exchanged the token before and after an upgrade.
+        self.store.write(|writing| {
+            names.all().try_for_each(|name| writing.revoke_token(name, expires_at))
+        })?;
         Ok(Some("all that was exchanged for a person's token".to_owned()))
     }
 

@@ -24,6 +24,20 @@ pub(crate) fn person(c: &Connection, id: &str) -> rusqlite::Result<Option<Person
     .optional()
 }
 
+/// Returns whether any of these names is revoked, also of people whose claims are deleted.
+pub(crate) fn any_revoked<'n>(
+    c: &Connection,
+    names: impl IntoIterator<Item = &'n str>,
+) -> rusqlite::Result<bool> {
+    let mut statement = c.prepare_cached("SELECT 1 FROM revoked_tokens WHERE jti = ?1")?;
+    for name in names {
+        if statement.exists([name])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Writing<'_> {
     /// Keeps a person's claims until her token expires; the latest of one token count.
     pub(crate) fn keep_person(

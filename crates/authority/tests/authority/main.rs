@@ -15,6 +15,7 @@ mod keys;
 mod laws;
 mod lifecycle;
 mod oauth;
+mod people;
 mod vault_gateway;
 
 use std::path::Path;
