@@ -74,9 +74,11 @@ impl Groups {
         Ok(payload)
     }
 
-    /// Answers belong to the token that a source is asked with, or else to the person.
+    /// Answers belong to the token that a source is asked with, or else to the person. The token's
+    /// signature does not count: its bearer can change one of ECDSA into another that holds.
     fn key(&self, person: Person<'_>) -> [u8; 32] {
-        let of = if self.source.asks_with_the_token() { person.token } else { person.subject };
+        let signed = person.token.rsplit_once('.').map_or(person.token, |(signed, _)| signed);
+        let of = if self.source.asks_with_the_token() { signed } else { person.subject };
         let mut key = [0; 32];
         key.copy_from_slice(digest(&SHA256, of.as_bytes()).as_ref());
         key

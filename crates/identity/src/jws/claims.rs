@@ -10,10 +10,41 @@ const PAYLOAD_LIMITS: Limits = Limits { depth: 16, members: 1024 };
 const NAME_BYTES: usize = 255;
 
 /// Claims that an ID token, a logout token or a security event has and an access token has not.
-const FOREIGN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "events"];
+const FOREIGN_CLAIMS: [&str; 11] = [
+    // OpenID Connect Core 1.0 section 2 and 3.3.2.11; FAPI 1.0 part 2 section 5.1.
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    // Back-Channel Logout 1.0 section 2.4, RFC 8417.
+    "events",
+    // Native SSO 1.0, CIBA 1.0 section 7.3.1 and self-issued ID tokens.
+    "ds_hash",
+    "urn:openid:params:jwt:claim:rt_hash",
+    "urn:openid:params:jwt:claim:auth_req_id",
+    "sub_jwk",
+    // Apple; ForgeRock and PingAM.
+    "nonce_supported",
+    "org.forgerock.openidconnect.ops",
+];
 
-/// What Keycloak writes into its `typ` claim for tokens that are not access tokens.
-const FOREIGN_TYPES: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
+/// Claims in which providers write the kind of a token, in lower case without punctuation:
+/// Cognito's `token_use`, Keycloak's `typ`, ForgeRock's `tokenName`, Curity's `purpose`, and
+/// `token_type` of several.
+const KIND_CLAIMS: [&str; 5] = ["tokenuse", "typ", "tokenname", "purpose", "tokentype"];
+
+/// What these claims say of tokens that are not access tokens, written in the same way.
+const FOREIGN_KINDS: [&str; 9] = [
+    "id",
+    "idtoken",
+    "refresh",
+    "refreshtoken",
+    "offline",
+    "offlinetoken",
+    "logout",
+    "logouttoken",
+    "backchannellogout",
+];
 
 /// Reads a payload whose signature holds, and decides whether it is what `profile` asks for.
 pub(super) fn read(
@@ -74,15 +105,37 @@ fn kind(claims: &Map<String, Value>) -> Result<(), Rejection> {
     if claims.contains_key("cnf") {
         return Err(Rejection::invalid("cnf binds the token to a key that is not checked here"));
     }
-    let says = |claim: &str, kinds: &[&str]| match claims.get(claim) {
-        None => false,
-        Some(Value::String(value)) => kinds.iter().any(|kind| kind.eq_ignore_ascii_case(value)),
-        Some(_) => true,
-    };
-    if says("token_use", &["id"]) || says("typ", &FOREIGN_TYPES) {
-        return Err(Rejection::invalid("token_use or typ says that this is no access token"));
+    if claims.iter().any(|(name, value)| is_foreign_kind(name, value)) || is_entra_id_token(claims)
+    {
+        return Err(Rejection::invalid("a claim says that this is no access token"));
     }
     Ok(())
+}
+
+/// Whether a claim names the kind of the token, and it is another kind than access tokens. Where
+/// nothing but a kind can stand, a value that is not a text is unreadable, so it is refused too.
+fn is_foreign_kind(name: &str, value: &Value) -> bool {
+    let name = plain(name);
+    match value.as_str() {
+        Some(kind) => {
+            KIND_CLAIMS.contains(&name.as_str()) && FOREIGN_KINDS.contains(&plain(kind).as_str())
+        }
+        None => matches!(name.as_str(), "tokenuse" | "typ"),
+    }
+}
+
+/// Lower case without punctuation, so that `id_token`, `ID-Token` and `idToken` are one.
+fn plain(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// Whether this is an ID token of Microsoft Entra or Azure AD B2C. Without `nonce` it has no mark
+/// of its own; but their access tokens name the client, as `azp` or `appid`, and ID tokens do not.
+fn is_entra_id_token(claims: &Map<String, Value>) -> bool {
+    let has = |name| claims.contains_key(name);
+    let version = claims.get("ver").and_then(Value::as_str);
+    let is_entra = (has("tid") || has("tfp")) && matches!(version, Some("1.0" | "2.0"));
+    is_entra && !has("azp") && !has("appid")
 }
 
 fn names(claims: &Map<String, Value>, profile: &Profile) -> Result<(), Rejection> {

@@ -15,6 +15,7 @@ mod configuration;
 mod discovery;
 mod groups;
 mod key_sets;
+mod kinds;
 mod laws;
 mod logs;
 mod outage;

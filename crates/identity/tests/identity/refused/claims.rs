@@ -10,7 +10,7 @@ use crate::signer::Signer;
 use crate::world::{AUDIENCE, World, claims, config, now, until_ready};
 
 const FOREIGN: &str = "an ID token, logout token or event is no access token";
-const NO_ACCESS: &str = "token_use or typ says that this is no access token";
+const NO_ACCESS: &str = "a claim says that this is no access token";
 const DATE: &str = "exp, nbf or iat is not an integer";
 const ISSUER: &str = "iss is another issuer";
 const ISSUER_TYPE: &str = "iss is missing or not a string";
