@@ -203,6 +203,14 @@ impl Authority {
         self.blocking(|inner| inner.keys.jwks(&inner.store)).await
     }
 
+    /// Checks that the authority's database is the file that was opened.
+    ///
+    /// # Errors
+    /// Another process removed or replaced it, or its log.
+    pub fn readiness(&self) -> Result<(), AuthorityError> {
+        Ok(self.inner.store.check_files()?)
+    }
+
     pub(crate) fn audit(&self) -> &Audit {
         &self.inner.audit
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bailiwick_sqlite::{OpenFiles, Replaced};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// How long a statement waits for another process's write.
@@ -49,6 +50,9 @@ pub enum DatabaseError {
         /// What SQLite said.
         cause: rusqlite::Error,
     },
+    /// Another process removed or replaced a file of the open database.
+    #[error(transparent)]
+    Replaced(#[from] Replaced),
     /// A file or directory cannot be made or read.
     #[error("{} cannot be used: {cause}", path.display())]
     File {
@@ -88,15 +92,7 @@ impl Shape {
 
 /// Opens `path`, and makes it when it does not exist.
 pub(crate) fn open(path: &Path, shape: &Shape) -> Result<Connection, DatabaseError> {
-    // SQLite gives its -wal and -shm files the mode of the database, so this sets all three.
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| DatabaseError::file(path, e))?;
+    bailiwick_sqlite::create(path).map_err(|e| DatabaseError::file(path, e))?;
     let wrong = |e| DatabaseError::sqlite(path, e);
     // One thread at a time uses a connection: Rust sees to that, so SQLite need not.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -108,6 +104,13 @@ pub(crate) fn open(path: &Path, shape: &Shape) -> Result<Connection, DatabaseErr
     connection.set_prepared_statement_cache_capacity(64);
     prepare(&mut connection, path, shape)?;
     Ok(connection)
+}
+
+/// Notes the files of a database to which `connection` is open.
+pub(crate) fn files_of(path: &Path, connection: &Connection) -> Result<OpenFiles, DatabaseError> {
+    // The first read makes the log and its index, and from then on they stay.
+    version(connection).map_err(|e| DatabaseError::sqlite(path, e))?;
+    OpenFiles::note(path).map_err(|e| DatabaseError::file(path, e))
 }
 
 /// Switches to write-ahead logging; SQLite does not wait for locks here, so this does.
@@ -143,7 +146,7 @@ fn prepare(connection: &mut Connection, path: &Path, shape: &Shape) -> Result<()
     transaction.commit().map_err(wrong)
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

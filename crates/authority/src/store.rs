@@ -8,6 +8,7 @@ mod people;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bailiwick_sqlite::OpenFiles;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
@@ -136,6 +137,7 @@ pub(crate) struct Reach {
 
 pub(crate) struct Store {
     path: PathBuf,
+    files: OpenFiles,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
 }
@@ -146,7 +148,13 @@ impl Store {
         let path = file(data_dir, keys)?;
         let connection = database::open(&path, &SHAPE)?;
         check(&connection, &path)?;
-        Ok(Self { path, writer: Mutex::new(connection), readers: Mutex::default() })
+        let files = database::files_of(&path, &connection)?;
+        Ok(Self { path, files, writer: Mutex::new(connection), readers: Mutex::default() })
+    }
+
+    /// Whether what is read and written here is the database of the data directory.
+    pub(crate) fn check_files(&self) -> Result<(), DatabaseError> {
+        Ok(self.files.check()?)
     }
 
     /// Runs one statement that reads; SQLite gives it a snapshot of its own.
@@ -160,6 +168,8 @@ impl Store {
             None => database::open(&self.path, &SHAPE)?,
         };
         let result = job(&connection);
+        // What another process revoked would be in the file that took this one's place.
+        self.check_files()?;
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result.map_err(|e| DatabaseError::sqlite(&self.path, e))
     }
@@ -176,6 +186,7 @@ impl Store {
         let writing = Writing { transaction, path: &self.path };
         let result = job(&writing)?;
         writing.transaction.commit().map_err(wrong)?;
+        self.check_files()?;
         Ok(result)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bailiwick_policy::{Label, LabelId, LabelTable, Schema};
+use bailiwick_sqlite::OpenFiles;
 use half::f16;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -66,12 +67,18 @@ const LABEL_BY_ID: &str = "CREATE INDEX IF NOT EXISTS label_by_id ON documents (
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     path: PathBuf,
+    files: Arc<OpenFiles>,
     readers: Mutex<Vec<Connection>>,
 }
 
 /// The connection that writes. There is one in a process, and one process.
 #[derive(Debug)]
-pub(crate) struct Writer(pub(crate) Connection);
+pub(crate) struct Writer(pub(crate) Connection, pub(crate) Arc<OpenFiles>);
+
+/// Compares the database's files with those that were opened.
+pub(crate) fn check_files(files: &OpenFiles) -> Result<(), IndexError> {
+    files.check().map_err(|replaced| IndexError::Replaced(replaced.path.display().to_string()))
+}
 
 /// A chunk as it is stored, with what its document says of it.
 ///
@@ -107,6 +114,7 @@ impl Catalogue {
     pub(crate) fn open(path: &Path, derived: &Path) -> Result<(Self, Writer), IndexError> {
         exists(path, derived)?;
         let may_be_new = !derived.exists();
+        bailiwick_sqlite::create(path)?;
         let connection =
             Connection::open(path).map_err(|error| unusable(path, &error.to_string()))?;
         prepare(&connection, may_be_new).map_err(|error| {
@@ -120,12 +128,18 @@ impl Catalogue {
         }
         connection.execute_batch(held::TABLES)?;
         connection.execute_batch(LABEL_BY_ID)?;
-        let catalogue = Self { path: path.to_owned(), readers: Mutex::new(Vec::new()) };
-        Ok((catalogue, Writer(connection)))
+        let files = Arc::new(OpenFiles::note(path)?);
+        let catalogue = Self { path: path.to_owned(), files, readers: Mutex::new(Vec::new()) };
+        let writer = Writer(connection, Arc::clone(&catalogue.files));
+        Ok((catalogue, writer))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn files(&self) -> &Arc<OpenFiles> {
+        &self.files
     }
 
     /// Reads with a connection of its own.
@@ -143,6 +157,7 @@ impl Catalogue {
             Ok(state) => work(&state),
             Err(error) => Err(error.into()),
         };
+        check_files(&self.files)?;
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result
     }

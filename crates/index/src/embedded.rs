@@ -405,6 +405,10 @@ fn hit(
 
 #[async_trait]
 impl Index for EmbeddedIndex {
+    fn readiness(&self) -> Result<(), IndexError> {
+        catalogue::check_files(self.0.catalogue.files())
+    }
+
     fn labels(&self) -> &LabelTable {
         &self.0.state.labels
     }

@@ -64,6 +64,12 @@ pub use types::{
 /// give that holds only the documents inside: ids, order, scores and counts.
 #[async_trait]
 pub trait Index: Send + Sync + std::fmt::Debug {
+    /// Checks that what is stored can be read and written.
+    ///
+    /// # Errors
+    /// The cause, for an operator.
+    fn readiness(&self) -> Result<(), IndexError>;
+
     /// The labels that documents here have or had.
     fn labels(&self) -> &LabelTable;
 
@@ -181,6 +187,12 @@ pub enum IndexError {
     /// The catalogue failed.
     #[error("the index's database failed")]
     Catalogue(#[from] rusqlite::Error),
+    /// Another process removed or replaced a file of the open database.
+    #[error(
+        "`{0}` was removed or replaced while the index was open; stop this process, and restore \
+         the index from a backup or start again"
+    )]
+    Replaced(String),
     /// The index takes more memory than there is.
     #[error(
         "the index takes {needed} MiB of memory and may take {available} MiB; use a machine with \

@@ -119,7 +119,8 @@ impl State {
         }
         let flushing = writing.flushing;
         let before = self.up_to_date(&mut writing)?;
-        let Writer(connection) = &mut writing.catalogue;
+        let Writer(connection, files) = &mut writing.catalogue;
+        let files = Arc::clone(files);
         let mut change = Change::begin(connection, &self.schema, before)?;
         let done = work(&mut change)?;
         let tidy = |next: &mut Snapshot| {
@@ -128,6 +129,7 @@ impl State {
             }
         };
         let Committed { labels, snapshot } = change.commit(tidy)?;
+        catalogue::check_files(&files)?;
         for label in &labels {
             self.labels.intern(label);
         }
@@ -140,7 +142,7 @@ impl State {
     /// The state that the catalogue has now: what searches see, unless the vectors were replaced, or
     /// a commit was reported as failed and was none the less made. Then all is read anew.
     fn up_to_date(&self, writing: &mut Writing) -> Result<Snapshot, IndexError> {
-        let Writing { catalogue: Writer(connection), next_space, .. } = writing;
+        let Writing { catalogue: Writer(connection, _), next_space, .. } = writing;
         let snapshot = self.snapshot.load();
         if snapshot.revision == catalogue::revision(connection)? {
             return Ok(Snapshot::clone(&snapshot));
@@ -195,7 +197,7 @@ impl State {
             writing = self.wait(writing, IDLE).0;
         }
         writing.check_next(space)?;
-        let Writer(connection) = &mut writing.catalogue;
+        let Writer(connection, _) = &mut writing.catalogue;
         if !generation::missing(connection, last, 1)?.is_empty() {
             return Ok(false);
         }
@@ -265,7 +267,7 @@ impl State {
     fn install(&self, made: Made) -> Result<(), IndexError> {
         let mut writing = self.lock();
         let now = self.up_to_date(&mut writing)?;
-        let Writer(connection) = &mut writing.catalogue;
+        let Writer(connection, _) = &mut writing.catalogue;
         let (next, unused) = made.install(connection, &self.segments, &now)?;
         self.snapshot.store(Arc::new(next));
         manifest::delete(&unused);

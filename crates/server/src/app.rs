@@ -122,6 +122,17 @@ impl App {
         &self.0.web
     }
 
+    /// Checks that people can be answered now.
+    ///
+    /// # Errors
+    /// The reason why not, for an operator.
+    pub(crate) async fn ready(&self) -> Result<(), String> {
+        self.verifier.readiness()?;
+        self.audit.readiness().await.map_err(|error| error.to_string())?;
+        self.authority.readiness().map_err(|error| error.to_string())?;
+        self.index.readiness().map_err(|error| error.to_string())
+    }
+
     /// Waits for a turn to search; it is over when the result is dropped.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.0.searches.acquire().await.ok()

@@ -15,7 +15,7 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -31,7 +31,7 @@ pub use self::question::{Questions, QuestionsKept};
 pub use self::retention::AuditConfig;
 pub use self::seal::{Seal, SealKind};
 pub use self::search::{Page, Search};
-use self::writer::{Done, Job};
+use self::writer::{Done, Health, Job};
 use crate::database::{self, DatabaseError, Shape};
 
 /// How many records may wait for the writer.
@@ -89,6 +89,7 @@ impl From<DatabaseError> for AuditError {
 pub struct Audit {
     path: PathBuf,
     queue: mpsc::Sender<Job>,
+    health: Arc<Health>,
 }
 
 impl fmt::Debug for Audit {
@@ -107,9 +108,11 @@ impl Audit {
         let path = file(data_dir)?;
         let connection = database::open(&path, &SHAPE)?;
         let second = database::open(&path, &SHAPE)?;
+        let files = database::files_of(&path, &connection)?;
+        let health = Arc::new(Health { files, failure: Mutex::default() });
         let (queue, jobs) = mpsc::channel(QUEUE);
-        writer::start(path.clone(), connection, second, jobs)?;
-        Ok(Self { path, queue })
+        writer::start(path.clone(), connection, second, Arc::clone(&health), jobs)?;
+        Ok(Self { path, queue, health })
     }
 
     /// Appends `event`. It is durable when this returns: issues, revocations and administration
@@ -118,6 +121,21 @@ impl Audit {
     /// # Errors
     /// The record could not be written; whatever it records must then not happen.
     pub async fn record(&self, event: Event) -> Result<(), AuditError> {
+        self.run(Some(event)).await
+    }
+
+    /// Checks that the trail can be written: that its files are in place, and, when the last
+    /// commit failed, that another one succeeds now.
+    ///
+    /// # Errors
+    /// The cause, for an operator.
+    pub async fn readiness(&self) -> Result<(), AuditError> {
+        self.health.files.check().map_err(DatabaseError::from)?;
+        let failed = self.health.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if failed { self.run(None).await } else { Ok(()) }
+    }
+
+    async fn run(&self, event: Option<Event>) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
         let job = Job { event, done: Done::Task(done) };
         self.queue.send(job).await.map_err(|_| AuditError::Stopped)?;
@@ -127,7 +145,7 @@ impl Audit {
     /// [`record`](Self::record) for a thread that may block, inside a runtime or not.
     pub(crate) fn record_blocking(&self, event: Event) -> Result<(), AuditError> {
         let (done, answer) = std::sync::mpsc::channel();
-        let mut job = Job { event, done: Done::Thread(done) };
+        let mut job = Job { event: Some(event), done: Done::Thread(done) };
         while let Err(refused) = self.queue.try_send(job) {
             job = match refused {
                 TrySendError::Full(job) => job,

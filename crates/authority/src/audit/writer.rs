@@ -1,17 +1,18 @@
 //! The thread that appends: many callers, one commit. Another keeps the log behind it short.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bailiwick_sqlite::OpenFiles;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{beginning, link, number};
 use super::{AuditError, Event, claims};
-use crate::database::DatabaseError;
+use crate::database::{self, DatabaseError};
 
 /// The most records that share a commit.
 const BATCH: usize = 1024;
@@ -22,10 +23,25 @@ const LOG_PAGES: i64 = 8192;
 /// what the disk does not have by then.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// An event, and whom to tell that it is written.
+/// Event to append, and the caller that waits for it.
 pub(super) struct Job {
-    pub(super) event: Event,
+    /// Without an event, the job only proves that the trail can be written.
+    pub(super) event: Option<Event>,
     pub(super) done: Done,
+}
+
+impl Job {
+    fn must_reach_the_disk(&self) -> bool {
+        self.event.as_ref().is_none_or(|event| event.kind.must_reach_the_disk())
+    }
+}
+
+/// State of the trail that the writer shares with those who ask whether it can be written.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) files: OpenFiles,
+    /// Failure of the last commit, if it failed.
+    pub(super) failure: Mutex<Option<AuditError>>,
 }
 
 /// A waiting task, or a waiting thread that may not touch the runtime.
@@ -49,6 +65,7 @@ pub(super) fn start(
     path: PathBuf,
     connection: Connection,
     second: Connection,
+    health: Arc<Health>,
     jobs: mpsc::Receiver<Job>,
 ) -> Result<(), DatabaseError> {
     connection
@@ -59,7 +76,9 @@ pub(super) fn start(
     let unstarted = |e| DatabaseError::file(&file, e);
     let (written, writes) = sync_channel(1);
     thread("audit-log").spawn(move || checkpoint(&second, &writes)).map_err(unstarted)?;
-    thread("audit").spawn(move || run(&path, connection, jobs, &written)).map_err(unstarted)?;
+    thread("audit")
+        .spawn(move || run(&path, connection, jobs, &written, &health))
+        .map_err(unstarted)?;
     Ok(())
 }
 
@@ -85,15 +104,20 @@ fn run(
     mut connection: Connection,
     mut jobs: mpsc::Receiver<Job>,
     written: &SyncSender<()>,
+    health: &Health,
 ) {
     let mut batch = Vec::new();
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
-        let full = batch.iter().any(|job| job.event.kind.must_reach_the_disk());
-        let result = append(&mut connection, &mut batch, full).map_err(|e| {
-            let e = DatabaseError::sqlite(path, e);
+        let full = batch.iter().any(Job::must_reach_the_disk);
+        let written_here = append(&mut connection, &mut batch, full)
+            .map_err(|e| DatabaseError::sqlite(path, e))
+            .and_then(|()| Ok(health.files.check()?));
+        let result = written_here.map_err(|e| {
             tracing::error!(cause = %e, records = batch.len(), "the audit trail was not written");
-            AuditError::Database(Arc::new(e))
+            AuditError::from(e)
         });
+        *health.failure.lock().unwrap_or_else(PoisonError::into_inner) =
+            result.as_ref().err().cloned();
         for job in batch.drain(..) {
             job.done.tell(result.clone());
         }
@@ -111,11 +135,17 @@ fn append(connection: &mut Connection, batch: &mut [Job], full: bool) -> rusqlit
     {
         let mut chain = Chain::of(&transaction)?;
         for job in batch {
-            if let Some(seen) = claims::unknown(&transaction, &mut job.event)? {
+            let Some(event) = &mut job.event else {
+                // SQLite writes the page even though the value stays the same.
+                let version = database::version(&transaction)?;
+                transaction.pragma_update(None, "user_version", version)?;
+                continue;
+            };
+            if let Some(seen) = claims::unknown(&transaction, event)? {
                 chain.append(&seen)?;
             }
-            job.event.clip();
-            chain.append(&job.event)?;
+            event.clip();
+            chain.append(event)?;
         }
     }
     transaction.commit()

@@ -50,6 +50,10 @@ struct Witness {
 
 #[async_trait]
 impl Index for Witness {
+    fn readiness(&self) -> Result<(), IndexError> {
+        self.index.readiness()
+    }
+
     fn labels(&self) -> &LabelTable {
         self.index.labels()
     }

@@ -20,7 +20,7 @@ pub(crate) async fn healthz() -> Json<Value> {
 #[utoipa::path(get, path = "/readyz", tag = "operators",
     responses((status = 200, body = Object), (status = 503, body = Problem)))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Value>, Problem> {
-    app.verifier.readiness().map_err(Problem::unavailable)?;
+    app.ready().await.map_err(Problem::unavailable)?;
     let policy = if app.policy.refused().is_some() { "former" } else { "current" };
     Ok(Json(json!({ "status": "ready", "policy": policy })))
 }
