@@ -86,8 +86,9 @@ impl Provider {
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
         let (r, s) = signature.split_at(signature.len() / 2);
-        let order = (0..s.len())
-            .map(|i| u8::from_str_radix(&self.curve.order[2 * i..2 * i + 2], 16).unwrap());
+        let order = (0..s.len()).map(|i| {
+            u8::from_str_radix(self.curve.order.get(2 * i..2 * i + 2).unwrap(), 16).unwrap()
+        });
         let mut borrow = 0;
         let mut difference: Vec<u8> = Vec::new();
         for (n, s) in order.collect::<Vec<_>>().into_iter().zip(s).rev() {
