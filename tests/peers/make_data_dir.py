@@ -1,6 +1,7 @@
 """Makes the data folder that `test_upgrade.py` opens with the newest binary.
 
-It was run once, with the binary of 3e085d3: `BAILIWICK_BIN=… .cache/peers/bin/python make_data_dir.py`.
+It was run once in this folder, with the binary of 3e085d3:
+`BAILIWICK_BIN=… ../../.cache/peers/bin/python make_data_dir.py`.
 """
 
 import json
@@ -12,7 +13,6 @@ from pathlib import Path
 from conftest import LIBRARY, PEOPLE
 from house import ROOT, House, bearer, document
 from provider import Provider
-from test_contract import keyed_agent
 from test_on_behalf import Assistant
 
 # Ingest states are named by the paths of the run, so these are the same on each machine.
@@ -38,7 +38,7 @@ def fill(house: House, provider: Provider, directory: Path) -> dict:
     tokens = {name: house.agent_token(id) for name, id in agents.items()}
     house.store(tokens["pipeline"], LIBRARY).raise_for_status()
 
-    # B writes with a token exchanged for A; then A relabels what B wrote, and B's name is dropped.
+    # `middleman` writes with a token exchanged for `pipeline`; then `courier` relabels what it wrote.
     middleman = Assistant(house, directory)
     middleman.delegate("--allow", "write:documents")
     for_pipeline = middleman.exchange(tokens["pipeline"]).raise_for_status().json()["access_token"]

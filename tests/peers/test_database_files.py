@@ -56,6 +56,19 @@ def test_a_program_that_reads_a_database_once_takes_nothing_away(busy, token):
     busy.start()
 
 
+def test_readiness_tells_of_a_trail_that_cannot_be_written_and_recovers(busy, token):
+    other = sqlite3.connect(busy.data / "audit.db", isolation_level=None)
+    other.execute("begin immediate")
+    assert busy.http.get("/readyz").status_code == 200, "no record has failed yet"
+    assert busy.query(token("bob"), "When is the launch?").status_code == 503
+    assert "audit.db" in problem(busy.http.get("/readyz"), 503)["detail"]
+    other.execute("rollback")
+    # No question is needed for it: a balancer sends none to a server that is not ready.
+    assert busy.http.get("/readyz").status_code == 200
+    assert busy.query(token("bob"), "When is the launch?").status_code == 200
+    busy.command("audit", "verify")
+
+
 @pytest.mark.parametrize("name", DATABASES)
 def test_a_database_that_is_taken_away_fails_closed(busy, token, name):
     path = busy.data / name

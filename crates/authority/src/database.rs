@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bailiwick_sqlite::{OpenFiles, Replaced};
+use bailiwick_sqlite::{OpenFiles, ReplacedFile};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// How long a statement waits for another process's write.
@@ -52,7 +52,7 @@ pub enum DatabaseError {
     },
     /// Another process removed or replaced a file of the open database.
     #[error(transparent)]
-    Replaced(#[from] Replaced),
+    Replaced(#[from] ReplacedFile),
     /// A file or directory cannot be made or read.
     #[error("{} cannot be used: {cause}", path.display())]
     File {
@@ -106,10 +106,8 @@ pub(crate) fn open(path: &Path, shape: &Shape) -> Result<Connection, DatabaseErr
     Ok(connection)
 }
 
-/// Notes the files of a database to which `connection` is open.
-pub(crate) fn files_of(path: &Path, connection: &Connection) -> Result<OpenFiles, DatabaseError> {
-    // The first read makes the log and its index, and from then on they stay.
-    version(connection).map_err(|e| DatabaseError::sqlite(path, e))?;
+/// Notes the files of a database that [`open`] opened, which has read it and so made its log.
+pub(crate) fn open_files(path: &Path) -> Result<OpenFiles, DatabaseError> {
     OpenFiles::note(path).map_err(|e| DatabaseError::file(path, e))
 }
 

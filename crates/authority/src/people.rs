@@ -6,7 +6,7 @@
 //! holds for the same content.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bailiwick_identity::{Claims, Rejection, Verifier};
+use bailiwick_identity::{Claims, Rejection, Verifier, jws};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -46,9 +46,11 @@ pub(crate) struct PersonNames {
 impl PersonNames {
     /// Returns the names for `token`, whose signature need not have been checked.
     pub(crate) fn of(token: &str) -> Self {
-        let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
         let former = std::iter::once(token.to_owned()).chain(with_other_signature(token));
-        Self { current: name(signed), former: former.map(|token| name(&token)).collect() }
+        Self {
+            current: name(jws::signing_input(token)),
+            former: former.map(|token| name(&token)).collect(),
+        }
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &str> {

@@ -148,11 +148,11 @@ impl Store {
         let path = file(data_dir, keys)?;
         let connection = database::open(&path, &SHAPE)?;
         check(&connection, &path)?;
-        let files = database::files_of(&path, &connection)?;
+        let files = database::open_files(&path)?;
         Ok(Self { path, files, writer: Mutex::new(connection), readers: Mutex::default() })
     }
 
-    /// Whether what is read and written here is the database of the data directory.
+    /// Checks that what is read and written here is the database of the data directory.
     pub(crate) fn check_files(&self) -> Result<(), DatabaseError> {
         Ok(self.files.check()?)
     }
@@ -168,9 +168,9 @@ impl Store {
             None => database::open(&self.path, &SHAPE)?,
         };
         let result = job(&connection);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         // What another process revoked would be in the file that took this one's place.
         self.check_files()?;
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         result.map_err(|e| DatabaseError::sqlite(&self.path, e))
     }
 

@@ -17,6 +17,7 @@ pub use self::source::GroupsConfig;
 use self::source::Person;
 pub(crate) use self::source::Source;
 use crate::Rejection;
+use crate::jws;
 use crate::provider::Provider;
 
 /// What all remembered answers may take, in bytes.
@@ -77,8 +78,11 @@ impl Groups {
     /// Answers belong to the token that a source is asked with, or else to the person. The token's
     /// signature does not count: its bearer can change one of ECDSA into another that holds.
     fn key(&self, person: Person<'_>) -> [u8; 32] {
-        let signed = person.token.rsplit_once('.').map_or(person.token, |(signed, _)| signed);
-        let of = if self.source.asks_with_the_token() { signed } else { person.subject };
+        let of = if self.source.asks_with_the_token() {
+            jws::signing_input(person.token)
+        } else {
+            person.subject
+        };
         let mut key = [0; 32];
         key.copy_from_slice(digest(&SHA256, of.as_bytes()).as_ref());
         key

@@ -76,6 +76,14 @@ impl Profile {
     }
 }
 
+/// Header and payload of a compact token as they are signed (RFC 7515, section 5.1).
+///
+/// Name a token by these and not by all of it: whoever holds a token that is signed with ECDSA can
+/// replace the signature (r, s) by (r, n - s), which verifies too.
+pub fn signing_input(token: &str) -> &str {
+    token.rsplit_once('.').map_or(token, |(signed, _)| signed)
+}
+
 /// Verifies `token` with one of `keys` and returns its payload.
 ///
 /// `now_unix` is in seconds since 1970-01-01 UTC.

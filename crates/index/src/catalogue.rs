@@ -73,11 +73,10 @@ pub(crate) struct Catalogue {
 
 /// The connection that writes. There is one in a process, and one process.
 #[derive(Debug)]
-pub(crate) struct Writer(pub(crate) Connection, pub(crate) Arc<OpenFiles>);
-
-/// Compares the database's files with those that were opened.
-pub(crate) fn check_files(files: &OpenFiles) -> Result<(), IndexError> {
-    files.check().map_err(|replaced| IndexError::Replaced(replaced.path.display().to_string()))
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    /// Files that the connection was opened on, to be checked after each commit.
+    pub(crate) files: Arc<OpenFiles>,
 }
 
 /// A chunk as it is stored, with what its document says of it.
@@ -130,7 +129,7 @@ impl Catalogue {
         connection.execute_batch(LABEL_BY_ID)?;
         let files = Arc::new(OpenFiles::note(path)?);
         let catalogue = Self { path: path.to_owned(), files, readers: Mutex::new(Vec::new()) };
-        let writer = Writer(connection, Arc::clone(&catalogue.files));
+        let writer = Writer { connection, files: Arc::clone(&catalogue.files) };
         Ok((catalogue, writer))
     }
 
@@ -138,7 +137,7 @@ impl Catalogue {
         &self.path
     }
 
-    pub(crate) fn files(&self) -> &Arc<OpenFiles> {
+    pub(crate) fn files(&self) -> &OpenFiles {
         &self.files
     }
 
@@ -157,8 +156,8 @@ impl Catalogue {
             Ok(state) => work(&state),
             Err(error) => Err(error.into()),
         };
-        check_files(&self.files)?;
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.files.check()?;
         result
     }
 }

@@ -97,16 +97,17 @@ impl EmbeddedIndex {
         DirBuilder::new().recursive(true).mode(0o700).create(&segments)?;
         let wanted = Space::new(&embedder, dimensions, metric);
         let former = former.map(|(embedder, dimensions)| wanted.of(&embedder, dimensions));
-        let space = claim_vectors(&writer.0, wanted, former, catalogue.path())?;
-        follow::schema(&mut writer.0, &schema)?;
-        let obeyed = AtomicU64::new(held::obeyed(&writer.0)?);
+        let space = claim_vectors(&writer.connection, wanted, former, catalogue.path())?;
+        follow::schema(&mut writer.connection, &schema)?;
+        let obeyed = AtomicU64::new(held::obeyed(&writer.connection)?);
 
         let labels = LabelTable::default();
-        catalogue::load_labels(&writer.0, &schema, &labels)?;
+        catalogue::load_labels(&writer.connection, &schema, &labels)?;
         let analyst = Analyst::default();
-        let snapshot = manifest::open(&mut writer.0, &segments, Arc::new(space))?;
+        let snapshot = manifest::open(&mut writer.connection, &segments, Arc::new(space))?;
         memory::check(&snapshot, memory)?;
-        let snapshot = follow::chunks(&mut writer.0, &segments, flush, &analyst, snapshot)?;
+        let snapshot =
+            follow::chunks(&mut writer.connection, &segments, flush, &analyst, snapshot)?;
         let state =
             Arc::new(State::new(schema, labels, analyst, segments, flush, writer, snapshot));
         let compaction = Compaction::start(Arc::clone(&state))?;
@@ -406,7 +407,7 @@ fn hit(
 #[async_trait]
 impl Index for EmbeddedIndex {
     fn readiness(&self) -> Result<(), IndexError> {
-        catalogue::check_files(self.0.catalogue.files())
+        Ok(self.0.catalogue.files().check()?)
     }
 
     fn labels(&self) -> &LabelTable {

@@ -45,6 +45,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bailiwick_policy::{Bailiwick, Ceiling, Label, LabelId, LabelTable, Oversight};
+use bailiwick_sqlite::ReplacedFile;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -64,7 +65,7 @@ pub use types::{
 /// give that holds only the documents inside: ids, order, scores and counts.
 #[async_trait]
 pub trait Index: Send + Sync + std::fmt::Debug {
-    /// Checks that what is stored can be read and written.
+    /// Checks that what is read and written is the stored data.
     ///
     /// # Errors
     /// The cause, for an operator.
@@ -188,11 +189,8 @@ pub enum IndexError {
     #[error("the index's database failed")]
     Catalogue(#[from] rusqlite::Error),
     /// Another process removed or replaced a file of the open database.
-    #[error(
-        "`{0}` was removed or replaced while the index was open; stop this process, and restore \
-         the index from a backup or start again"
-    )]
-    Replaced(String),
+    #[error(transparent)]
+    Replaced(#[from] ReplacedFile),
     /// The index takes more memory than there is.
     #[error(
         "the index takes {needed} MiB of memory and may take {available} MiB; use a machine with \

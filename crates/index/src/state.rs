@@ -119,8 +119,7 @@ impl State {
         }
         let flushing = writing.flushing;
         let before = self.up_to_date(&mut writing)?;
-        let Writer(connection, files) = &mut writing.catalogue;
-        let files = Arc::clone(files);
+        let Writer { connection, files } = &mut writing.catalogue;
         let mut change = Change::begin(connection, &self.schema, before)?;
         let done = work(&mut change)?;
         let tidy = |next: &mut Snapshot| {
@@ -129,7 +128,7 @@ impl State {
             }
         };
         let Committed { labels, snapshot } = change.commit(tidy)?;
-        catalogue::check_files(&files)?;
+        files.check()?;
         for label in &labels {
             self.labels.intern(label);
         }
@@ -142,7 +141,7 @@ impl State {
     /// The state that the catalogue has now: what searches see, unless the vectors were replaced, or
     /// a commit was reported as failed and was none the less made. Then all is read anew.
     fn up_to_date(&self, writing: &mut Writing) -> Result<Snapshot, IndexError> {
-        let Writing { catalogue: Writer(connection, _), next_space, .. } = writing;
+        let Writing { catalogue: Writer { connection, .. }, next_space, .. } = writing;
         let snapshot = self.snapshot.load();
         if snapshot.revision == catalogue::revision(connection)? {
             return Ok(Snapshot::clone(&snapshot));
@@ -171,7 +170,7 @@ impl State {
         if is_there {
             return Ok(None);
         }
-        let done = generation::begin(&mut writing.catalogue.0, &next)?;
+        let done = generation::begin(&mut writing.catalogue.connection, &next)?;
         writing.next_space = Some(Arc::clone(&next));
         Ok(Some((next, done)))
     }
@@ -185,7 +184,7 @@ impl State {
     ) -> Result<(), IndexError> {
         let mut writing = self.lock();
         writing.check_next(space)?;
-        generation::store(&mut writing.catalogue.0, chunks, vectors)
+        generation::store(&mut writing.catalogue.connection, chunks, vectors)
     }
 
     /// Replaces the vectors by those of the next generation, unless a chunk after the row `last`
@@ -197,7 +196,7 @@ impl State {
             writing = self.wait(writing, IDLE).0;
         }
         writing.check_next(space)?;
-        let Writer(connection, _) = &mut writing.catalogue;
+        let Writer { connection, .. } = &mut writing.catalogue;
         if !generation::missing(connection, last, 1)?.is_empty() {
             return Ok(false);
         }
@@ -219,7 +218,7 @@ impl State {
         }
         tracing::error!("a segment's bytes have changed on the disk; all are made anew");
         let mut writing = self.lock();
-        manifest::start_anew(&mut writing.catalogue.0)?;
+        manifest::start_anew(&mut writing.catalogue.connection)?;
         let now = self.up_to_date(&mut writing)?;
         self.snapshot.store(Arc::new(now));
         Ok(())
@@ -231,7 +230,7 @@ impl State {
         let mut idle = false;
         while !writing.stopping {
             if let Some(parts) = compaction::plan(&self.snapshot.load(), self.flush, idle) {
-                let file = match manifest::next_file(&writing.catalogue.0) {
+                let file = match manifest::next_file(&writing.catalogue.connection) {
                     Ok(file) => file,
                     Err(error) => {
                         tracing::error!(%error, "segments cannot be merged yet");
@@ -267,7 +266,7 @@ impl State {
     fn install(&self, made: Made) -> Result<(), IndexError> {
         let mut writing = self.lock();
         let now = self.up_to_date(&mut writing)?;
-        let Writer(connection, _) = &mut writing.catalogue;
+        let Writer { connection, .. } = &mut writing.catalogue;
         let (next, unused) = made.install(connection, &self.segments, &now)?;
         self.snapshot.store(Arc::new(next));
         manifest::delete(&unused);

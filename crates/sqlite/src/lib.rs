@@ -19,7 +19,7 @@ const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
      again",
     path.display()
 )]
-pub struct Replaced {
+pub struct ReplacedFile {
     /// The file that is missing or another one now.
     pub path: PathBuf,
 }
@@ -79,13 +79,13 @@ impl OpenFiles {
     /// Compares the files with those that were noted. Costs three calls of `stat`.
     ///
     /// # Errors
-    /// [`Replaced`] names the first file that is missing or another one.
-    pub fn check(&self) -> Result<(), Replaced> {
+    /// [`ReplacedFile`] names the first file that is missing or another one.
+    pub fn check(&self) -> Result<(), ReplacedFile> {
         let replaced = self
             .files
             .iter()
             .find(|(file, noted)| !Identity::of(file).is_ok_and(|identity| identity == *noted));
-        replaced.map_or(Ok(()), |(path, _)| Err(Replaced { path: path.clone() }))
+        replaced.map_or(Ok(()), |(path, _)| Err(ReplacedFile { path: path.clone() }))
     }
 }
 

@@ -15,7 +15,8 @@ mod writer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -31,7 +32,7 @@ pub use self::question::{Questions, QuestionsKept};
 pub use self::retention::AuditConfig;
 pub use self::seal::{Seal, SealKind};
 pub use self::search::{Page, Search};
-use self::writer::{Done, Health, Job};
+use self::writer::{Done, Job, TrailHealth};
 use crate::database::{self, DatabaseError, Shape};
 
 /// How many records may wait for the writer.
@@ -89,7 +90,7 @@ impl From<DatabaseError> for AuditError {
 pub struct Audit {
     path: PathBuf,
     queue: mpsc::Sender<Job>,
-    health: Arc<Health>,
+    health: Arc<TrailHealth>,
 }
 
 impl fmt::Debug for Audit {
@@ -108,8 +109,8 @@ impl Audit {
         let path = file(data_dir)?;
         let connection = database::open(&path, &SHAPE)?;
         let second = database::open(&path, &SHAPE)?;
-        let files = database::files_of(&path, &connection)?;
-        let health = Arc::new(Health { files, failure: Mutex::default() });
+        let files = database::open_files(&path)?;
+        let health = Arc::new(TrailHealth { files, failed: AtomicBool::new(false) });
         let (queue, jobs) = mpsc::channel(QUEUE);
         writer::start(path.clone(), connection, second, Arc::clone(&health), jobs)?;
         Ok(Self { path, queue, health })
@@ -121,7 +122,7 @@ impl Audit {
     /// # Errors
     /// The record could not be written; whatever it records must then not happen.
     pub async fn record(&self, event: Event) -> Result<(), AuditError> {
-        self.run(Some(event)).await
+        self.submit(Some(event)).await
     }
 
     /// Checks that the trail can be written: that its files are in place, and, when the last
@@ -131,11 +132,11 @@ impl Audit {
     /// The cause, for an operator.
     pub async fn readiness(&self) -> Result<(), AuditError> {
         self.health.files.check().map_err(DatabaseError::from)?;
-        let failed = self.health.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if failed { self.run(None).await } else { Ok(()) }
+        if self.health.failed.load(Ordering::Relaxed) { self.submit(None).await } else { Ok(()) }
     }
 
-    async fn run(&self, event: Option<Event>) -> Result<(), AuditError> {
+    /// Waits until the writer has committed; without an event, it commits no record.
+    async fn submit(&self, event: Option<Event>) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
         let job = Job { event, done: Done::Task(done) };
         self.queue.send(job).await.map_err(|_| AuditError::Stopped)?;

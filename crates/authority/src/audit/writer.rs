@@ -1,8 +1,9 @@
 //! The thread that appends: many callers, one commit. Another keeps the log behind it short.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bailiwick_sqlite::OpenFiles;
@@ -38,10 +39,10 @@ impl Job {
 
 /// State of the trail that the writer shares with those who ask whether it can be written.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct TrailHealth {
     pub(super) files: OpenFiles,
-    /// Failure of the last commit, if it failed.
-    pub(super) failure: Mutex<Option<AuditError>>,
+    /// Whether the last commit failed.
+    pub(super) failed: AtomicBool,
 }
 
 /// A waiting task, or a waiting thread that may not touch the runtime.
@@ -65,7 +66,7 @@ pub(super) fn start(
     path: PathBuf,
     connection: Connection,
     second: Connection,
-    health: Arc<Health>,
+    health: Arc<TrailHealth>,
     jobs: mpsc::Receiver<Job>,
 ) -> Result<(), DatabaseError> {
     connection
@@ -104,7 +105,7 @@ fn run(
     mut connection: Connection,
     mut jobs: mpsc::Receiver<Job>,
     written: &SyncSender<()>,
-    health: &Health,
+    health: &TrailHealth,
 ) {
     let mut batch = Vec::new();
     while jobs.blocking_recv_many(&mut batch, BATCH) > 0 {
@@ -116,8 +117,7 @@ fn run(
             tracing::error!(cause = %e, records = batch.len(), "the audit trail was not written");
             AuditError::from(e)
         });
-        *health.failure.lock().unwrap_or_else(PoisonError::into_inner) =
-            result.as_ref().err().cloned();
+        health.failed.store(result.is_err(), Ordering::Relaxed);
         for job in batch.drain(..) {
             job.done.tell(result.clone());
         }
