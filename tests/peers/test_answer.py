@@ -15,6 +15,8 @@ class Model(ThreadingHTTPServer):
 
     def __init__(self):
         self.prompts, self.pieces, self.breaks = [], [], False
+        self.begins = threading.Event()
+        self.begins.set()
         super().__init__(("127.0.0.1", 0), Chat)
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -23,6 +25,7 @@ class Model(ThreadingHTTPServer):
 class Chat(BaseHTTPRequestHandler):
     def do_POST(self):
         self.server.prompts.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.server.begins.wait(30)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -90,3 +93,18 @@ def test_a_model_that_hangs_up_ends_in_an_error_and_not_in_done(own_house, model
     assert names[0] == "sources" and names[-1] == "error" and "done" not in names, names
     whole = own_house.query(token("alice"), "launch date of Phoenix")
     assert whole.status_code in (502, 503) and "On 14" not in whole.text
+
+
+def test_sources_arrive_before_the_model_begins_and_proxies_keep_the_stream_open(own_house, model, token):
+    model.pieces = ["On 14 March [1]."]
+    model.begins.clear()
+    headers = bearer(token("alice")) | {"Accept": "text/event-stream"}
+    question = {"query": "launch date of Phoenix"}
+    with own_house.http.stream("POST", "/api/rag/query", json=question, headers=headers) as answer:
+        assert answer.headers["x-accel-buffering"] == "no" and "no-store" in answer.headers["cache-control"]
+        lines = answer.iter_lines()
+        assert next(lines) == "event: sources"
+        comment = next(line for line in lines if line.startswith(":"))
+        assert comment.strip() == ":", "a comment while the model thinks"
+        model.begins.set()
+        assert "event: done" in list(lines)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -16,6 +17,7 @@ class Reranker(ThreadingHTTPServer):
 
     def __init__(self):
         self.requests, self.status, self.distort = [], 200, lambda ranks: ranks
+        self.meanwhile = lambda: None
         super().__init__(("127.0.0.1", 0), Rerank)
         self.url = f"http://127.0.0.1:{self.server_port}/rerank"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -28,6 +30,7 @@ class Rerank(BaseHTTPRequestHandler):
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append(request)
+        self.server.meanwhile()
         if len(request["texts"]) > 32:
             return self.answer(413, {"error": "batch size > maximum allowed batch size 32"})
         ranks = [{"index": n, "score": len(text) / 1000} for n, text in enumerate(request["texts"])]
@@ -73,6 +76,7 @@ def own_house(tmp_path_factory, provider, reranker):
 def healthy(reranker):
     reranker.requests.clear()
     reranker.status, reranker.distort = 200, lambda ranks: ranks
+    reranker.meanwhile = lambda: None
 
 
 def test_the_reranker_decides_the_order_and_the_scores(own_house, reranker, token):
@@ -132,3 +136,63 @@ def test_a_reranker_that_is_away_leaves_the_plain_rankings(own_house, reranker, 
     for mode in ("lexical", "dense"):
         assert documents_of(own_house.retrieve(token("alice"), "launch", mode=mode))
     assert len(reranker.requests) == asked
+
+
+def rogue(house) -> tuple[str, str]:
+    name = f"rogue-{uuid.uuid4().hex[:8]}"
+    return name, house.agent_token(house.agent(name, "write:documents"))
+
+
+def hidden_by_quarantine(house, name, id):
+    house.command("agents", "revoke", name, "--quarantine")
+
+
+def hidden_by_relabelling(house, _, id):
+    metadata = {"department": "hr", "clearance_level": "TopSecret"}
+    answer = house.http.put(f"/api/documents/{id}/metadata", json=metadata, headers=bearer(house.pipeline))
+    answer.raise_for_status()
+
+
+def hidden_by_deletion(house, _, id):
+    house.http.delete(f"/api/documents/{id}", headers=bearer(house.pipeline)).raise_for_status()
+
+
+def hidden_by_rewriting(house, _, id):
+    house.store(house.pipeline, [document(id, "Harmless.", "engineering", "Public")]).raise_for_status()
+
+
+HIDING = [hidden_by_quarantine, hidden_by_relabelling, hidden_by_deletion, hidden_by_rewriting]
+
+
+@pytest.mark.parametrize("ask", ["retrieve", "query"])
+@pytest.mark.parametrize("hide", HIDING, ids=lambda hide: hide.__name__.removeprefix("hidden_by_"))
+def test_what_is_withdrawn_while_the_reranker_thinks_is_not_answered(own_house, reranker, token, hide, ask):
+    name, writer = rogue(own_house)
+    id, text = f"{name}-note", "The zebra launch code is 7391, which is long enough to come first. " * 4
+    own_house.store(writer, [document(id, text, "engineering", "Public")]).raise_for_status()
+    assert id in documents_of(own_house.retrieve(token("alice"), "zebra launch code", top_k=3))
+    reranker.meanwhile = lambda: hide(own_house, name, id)
+    answer = getattr(own_house, ask)(token("alice"), "zebra launch code", top_k=3)
+    assert any("7391" in sent for sent in reranker.texts()), "the reranker saw it before it was withdrawn"
+    found = documents_of(answer)
+    assert id not in found and "7391" not in answer.text
+    assert len(found) == 3, "the next best candidates take its place"
+    trail = own_house.command("audit", "tail", "-n", "100")
+    (record,) = [record for record in trail if record.get("request_id") == answer.json()["receipt"]]
+    assert record["kind"] == "retrieved" and id not in json.dumps(record)
+
+
+def test_a_hit_that_was_relabelled_within_reach_has_its_new_label(own_house, reranker, token):
+    id = f"note-{uuid.uuid4().hex[:8]}"
+    text = "The yak launch code is 8412, which is long enough to come first. " * 4
+    other = document(f"{id}-other", "Yaks are restricted.", "engineering", "Restricted")
+    own_house.store(own_house.pipeline, [document(id, text, "engineering", "Public"), other]).raise_for_status()
+    metadata = {"department": "engineering", "clearance_level": "Restricted"}
+    reranker.meanwhile = lambda: own_house.http.put(
+        f"/api/documents/{id}/metadata", json=metadata, headers=bearer(own_house.pipeline)
+    ).raise_for_status()
+    answer = own_house.retrieve(token("alice"), "yak launch code", top_k=50)
+    (node,) = [found["node"] for found in answer.json()["source_nodes"] if found["node"]["ref_doc_id"] == id]
+    assert node["metadata"]["clearance_level"] == "Restricted"
+    hidden_by_deletion(own_house, None, id)
+    hidden_by_deletion(own_house, None, f"{id}-other")

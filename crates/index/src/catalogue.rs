@@ -9,7 +9,7 @@ use bailiwick_policy::{Label, LabelId, LabelTable, Schema};
 use bailiwick_sqlite::OpenFiles;
 use half::f16;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Transaction, params};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -411,13 +411,31 @@ pub(crate) fn chunks_after(
     Ok(chunks)
 }
 
+/// The passage in this row.
 pub(crate) fn passage(connection: &Connection, chunk: i64) -> Result<Option<Passage>, IndexError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT c.text, d.metadata, d.label
-         FROM chunks c JOIN documents d ON d.row = c.document WHERE c.row = ?",
-    )?;
+    let sql = "SELECT c.text, d.metadata, d.label
+               FROM chunks c JOIN documents d ON d.row = c.document WHERE c.row = ?";
+    read_passage(connection, sql, [chunk])
+}
+
+/// The passage that a document has at this place now.
+pub(crate) fn passage_of(
+    connection: &Connection,
+    chunk: &ChunkId,
+) -> Result<Option<Passage>, IndexError> {
+    let sql = "SELECT c.text, d.metadata, d.label
+               FROM documents d JOIN chunks c ON c.document = d.row WHERE d.id = ? AND c.n = ?";
+    read_passage(connection, sql, params![chunk.document.as_str(), chunk.n])
+}
+
+fn read_passage(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<Option<Passage>, IndexError> {
+    let mut statement = connection.prepare_cached(sql)?;
     let found = statement
-        .query_row([chunk], |row| {
+        .query_row(parameters, |row| {
             Ok((row.get(0)?, row.get::<_, String>(1)?, LabelId::from_u32(row.get(2)?)))
         })
         .optional()?;

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::analyst::Analyst;
-use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER};
+use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER, Passage};
 use crate::change::{Change, held};
 use crate::columns::{Columns, Matcher};
 use crate::dense::Care;
@@ -404,6 +404,17 @@ fn hit(
     }))
 }
 
+/// A hit as its document is stored now, if its passage is still there and permitted.
+fn reread(
+    connection: &Connection,
+    hit: Hit,
+    within: &Bailiwick,
+) -> Result<Option<Hit>, IndexError> {
+    let stored = catalogue::passage_of(connection, &hit.id)?;
+    let stored = stored.filter(|stored| within.contains(stored.label) && stored.text == hit.text);
+    Ok(stored.map(|Passage { metadata, label, .. }| Hit { metadata, label, ..hit }))
+}
+
 #[async_trait]
 impl Index for EmbeddedIndex {
     fn readiness(&self) -> Result<(), IndexError> {
@@ -425,6 +436,24 @@ impl Index for EmbeddedIndex {
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError> {
         let (query, within) = (query.clone(), within.clone());
         self.blocking(move |inner| inner.search(&query, &within)).await
+    }
+
+    async fn reread(&self, hits: Hits, within: &Bailiwick) -> Result<Hits, IndexError> {
+        self.0.check_bailiwick(within)?;
+        // An acknowledged write has raised the revision already.
+        if hits.revision == self.revision() {
+            return Ok(hits);
+        }
+        let within = within.clone();
+        self.blocking(move |inner| {
+            inner.catalogue.read(|connection| {
+                let revision = catalogue::revision(connection)?;
+                let hits = hits.hits.into_iter().map(|hit| reread(connection, hit, &within));
+                let hits = hits.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+                Ok(Hits { hits, revision })
+            })
+        })
+        .await
     }
 
     async fn document(

@@ -84,6 +84,13 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     /// The best `query.top_k` chunks inside the bailiwick, ties by chunk id.
     async fn search(&self, query: &Query, within: &Bailiwick) -> Result<Hits, IndexError>;
 
+    /// The hits that are still stored with the same text inside the bailiwick, in the same order
+    /// and with the same scores, each with its document's current label and metadata.
+    ///
+    /// For callers that did something slow since the search, such as reranking: what was deleted,
+    /// rewritten, relabelled or quarantined meanwhile is left out.
+    async fn reread(&self, hits: Hits, within: &Bailiwick) -> Result<Hits, IndexError>;
+
     /// The document, or none, whether it is outside the bailiwick or does not exist.
     async fn document(
         &self,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::caller::Reader;
+use crate::orders;
 use crate::problem::Problem;
 
 /// A question.
@@ -150,12 +151,24 @@ pub(crate) async fn find(
     if let Some(reranker) = reranker {
         rerank(reranker, &question, &mut hits).await?;
     }
+    // A reranker may think for minutes: what was withdrawn meanwhile is neither on record as an
+    // answer nor given.
+    let mut hits = still_permitted(app, hits, &bailiwick).await?;
+    hits.hits.truncate(question.top_k);
     let mut event = found(app, reader, &hits, &receipt);
     event.bailiwick_digest = Some(bailiwick.digest());
     app.questions.note(&question.query, &mut event);
     record(app, event).await?;
+    // The record waited for the disk, and a model may be called next.
+    let hits = still_permitted(app, hits, &bailiwick).await?;
     let sources = Sources::new(app, &hits, size, receipt);
     Ok(Found { question: question.query, hits, sources })
+}
+
+/// The hits without those that were deleted, relabelled or ordered away since they were found.
+async fn still_permitted(app: &App, hits: Hits, within: &Bailiwick) -> Result<Hits, Problem> {
+    orders::obey(app).await?;
+    app.index.reread(hits, within).await.map_err(unavailable)
 }
 
 async fn search(
@@ -205,7 +218,7 @@ async fn embed(embedder: &dyn Embedder, question: &Question) -> Result<Vec<f32>,
     }
 }
 
-/// Puts permitted hits in the reranker's order, ties by chunk id, and keeps the best.
+/// Puts permitted hits in the reranker's order, ties by chunk id.
 ///
 /// Without the reranker there is no answer: the first ranking in its place would be other sources
 /// and other scores for the same question, and nobody would be told.
@@ -221,7 +234,6 @@ async fn rerank(reranker: &Reranker, question: &Question, hits: &mut Hits) -> Re
         hit.score = score;
     }
     hits.hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
-    hits.hits.truncate(question.top_k);
     Ok(())
 }
 

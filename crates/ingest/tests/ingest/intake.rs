@@ -70,6 +70,10 @@ impl Index for Witness {
         self.index.search(query, within).await
     }
 
+    async fn reread(&self, hits: Hits, within: &Bailiwick) -> Result<Hits, IndexError> {
+        self.index.reread(hits, within).await
+    }
+
     async fn document(
         &self,
         id: &DocumentId,

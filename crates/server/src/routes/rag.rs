@@ -1,14 +1,14 @@
 //! `POST /api/rag/query` and `POST /api/rag/retrieve`.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bailiwick_answer::AnswerError;
-use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::json;
@@ -20,6 +20,12 @@ use crate::caller::Reader;
 use crate::input::Body;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
+
+/// Interval of the comments that keep proxies from closing a stream while a model thinks.
+const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Tells nginx to pass on each event at once, which it otherwise collects.
+const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
 /// An answer and what it was made from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,11 +50,12 @@ pub(crate) async fn query(
     Body(question): Body<Question>,
 ) -> Result<Response, Problem> {
     let found = ask::find(&app, &reader, question, id.to_string()).await?;
-    let pieces = app.answerer.answer(&found.question, &found.hits).await.map_err(unanswered)?;
     if wants_events(&headers) {
-        let stream = Sse::new(events(found, pieces)).keep_alive(KeepAlive::default());
-        return Ok(stream.into_response());
+        let comments = KeepAlive::new().interval(COMMENT_INTERVAL);
+        let stream = Sse::new(events(app, found)).keep_alive(comments);
+        return Ok(([UNBUFFERED], stream).into_response());
     }
+    let pieces = app.answerer.answer(&found.question, &found.hits).await.map_err(unanswered)?;
     let response = pieces.try_collect::<String>().await.map_err(unanswered)?;
     Ok(Json(Answer { response, sources: found.sources }).into_response())
 }
@@ -70,12 +77,12 @@ fn wants_events(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
-/// `sources` first, then a `token` for each piece, then `done`; or `error`, which ends it.
-fn events(
-    found: Found,
-    pieces: BoxStream<'static, Result<String, AnswerError>>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+/// `sources` before the model is asked, then a `token` for each piece, then `done`; or `error`,
+/// which ends it.
+fn events(app: App, found: Found) -> impl Stream<Item = Result<Event, Infallible>> {
     let sources = event("sources", &found.sources);
+    let pieces = async move { app.answerer.answer(&found.question, &found.hits).await };
+    let pieces = futures::stream::once(pieces).try_flatten();
     let told = pieces.map(Some).chain(futures::stream::iter([None]));
     let told = told.scan(false, |failed, piece| {
         let event = (!*failed).then(|| match piece {
