@@ -39,7 +39,8 @@ describe('renewal', () => {
   });
 
   test('comes before use when the timer slept with the computer', async () => {
-    renewal.begin(token('first', 20));
+    renewal.begin(token('first'));
+    vi.setSystemTime(Date.now() + 880_000);
     expect((await renewal.token())?.token).toBe('next');
   });
 
@@ -77,5 +78,47 @@ describe('renewal', () => {
     renewal.begin(token('first', 60 * 24 * 3600));
     await vi.advanceTimersByTimeAsync(1000);
     expect(renew).not.toHaveBeenCalled();
+  });
+
+  test.each([1, 2, 10, 30, 60, 90, 119, 121, 900])('of tokens of %i s happens at most once in half of their life', async (life) => {
+    renew.mockImplementation(async () => token('next', life));
+    renewal.begin(token('first', life));
+    const seconds = 600;
+    for (let second = 0; second < seconds; second += 1) {
+      // The person asks, and the server refuses each token.
+      await renewal.token(true).catch(() => undefined);
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(renew.mock.calls.length).toBeLessThanOrEqual(seconds / (life / 2) + 1);
+    expect(refused).toBe(0);
+  });
+
+  test('of a token that the server refuses gives the same one until half of its life is over', async () => {
+    renew.mockImplementation(async () => token(`next-${renew.mock.calls.length}`, 60));
+    renewal.begin(token('first', 60));
+    expect((await renewal.token(true))?.token).toBe('next-1');
+    expect((await renewal.token(true))?.token).toBe('next-1');
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect((await renewal.token())?.token).toBe('next-2');
+  });
+
+  test.each([0, -5])('of tokens that have ended on their way (%i s) is tried once', async (life) => {
+    renew.mockImplementation(async () => token('next', life));
+    renewal.begin(token('first', life));
+    await vi.advanceTimersByTimeAsync(100);
+    for (let i = 0; i < 50; i += 1) await renewal.token().catch(() => undefined);
+    expect(renew).toHaveBeenCalledTimes(1);
+    expect(refused).toBe(1);
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(renew).toHaveBeenCalledTimes(1);
+  });
+
+  test('that fails is not tried by each who asks', async () => {
+    renew.mockRejectedValue(new NotRenewed(false));
+    renewal.begin(token('first', 1));
+    await vi.advanceTimersByTimeAsync(1_100);
+    const calls = renew.mock.calls.length;
+    for (let i = 0; i < 50; i += 1) await renewal.token().catch(() => undefined);
+    expect(renew.mock.calls.length).toBe(calls);
   });
 });

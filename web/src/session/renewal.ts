@@ -2,8 +2,10 @@
 
 import type { Token } from './protocol';
 
-/** Renewed this long before the token ends, in seconds. */
+/** Renewed this long before the token ends, in seconds; a short token at half of its life. */
 export const AHEAD = 60;
+/** A token that ends sooner than this is renewed before it is used, in seconds. */
+const MARGIN = 30;
 /** Pauses between tries that found nobody, in milliseconds; then it waits to be asked. */
 export const PAUSES: readonly number[] = [5_000, 15_000, 30_000];
 
@@ -17,9 +19,16 @@ export class NotRenewed extends Error {
   }
 }
 
-/** Keeps one person's token fresh. */
+/**
+ * Keeps one person's token fresh. However short tokens are and whatever the server refuses, the provider is asked at most
+ * once in half of a token's life.
+ */
 export class Renewal {
   private current: Token | null = null;
+  /** How long the token lived when it came, in seconds. */
+  private life = 0;
+  /** The provider is not asked before this time, in Unix seconds. */
+  private earliest = 0;
   private underWay: Promise<Token> | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
@@ -38,8 +47,10 @@ export class Renewal {
   /** Starts with a token that the person just got. */
   begin(token: Token): void {
     this.current = token;
+    this.life = token.exp - this.now();
+    this.earliest = 0;
     this.failures = 0;
-    this.schedule((token.exp - AHEAD - this.now()) * 1000);
+    this.schedule(Math.max(this.life - AHEAD, this.life / 2) * 1000);
   }
 
   /** Forgets the token. */
@@ -52,11 +63,14 @@ export class Renewal {
    * The token, renewed first if it is about to end or if `force` says that the server refused it.
    * Everybody who asks meanwhile shares one renewal. Rejects with {@link NotRenewed}.
    */
-  async token(force = false, margin = 30): Promise<Token | null> {
+  async token(force = false): Promise<Token | null> {
     const token = this.current;
     if (!token) return null;
-    if (!force && token.exp - this.now() > margin) return token;
-    return this.once();
+    const left = token.exp - this.now();
+    if (!force && left > Math.min(MARGIN, this.life / 4)) return token;
+    if (this.underWay || this.now() >= this.earliest) return this.once();
+    if (left > 0) return token;
+    throw new NotRenewed(false);
   }
 
   private once(): Promise<Token> {
@@ -65,12 +79,16 @@ export class Renewal {
   }
 
   private async attempt(): Promise<Token> {
-    const of = this.current;
+    let of = this.current;
     try {
       const token = await this.renew();
       // The person may have signed out while the provider was asked.
       if (this.current !== of) throw new NotRenewed(true);
       this.begin(token);
+      of = token;
+      // It ended on its way here, and so would the next one.
+      if (this.life <= 0) throw new NotRenewed(true);
+      this.earliest = this.now() + this.life / 2;
       this.renewed(token);
       return token;
     } catch (error) {
@@ -82,6 +100,7 @@ export class Renewal {
 
   private failed(failure: NotRenewed): void {
     clearTimeout(this.timer);
+    this.earliest = this.now() + (PAUSES[0] ?? 0) / 1000;
     if (failure.final) {
       this.refused();
       return;
