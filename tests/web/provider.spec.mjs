@@ -1,5 +1,7 @@
 // A certified provider, tokens that end soon, a server that goes away, and answers that break off.
 
+import { chromium } from '@playwright/test';
+
 import { ask, expect, identify, lastTurn, question, signInAtProvider, test, tokensOf } from './fixtures.mjs';
 import { House, startModel } from './world.mjs';
 
@@ -27,6 +29,47 @@ test.describe('tokens that end soon', () => {
     await expect(await ask(page, 'How many approvals are needed?')).toContainText('Two approvals');
     await expect(page.getByText('session has ended')).toHaveCount(0);
   });
+});
+
+test.describe('tokens that end at once', () => {
+  const TTL = 6;
+  const SECONDS = 15;
+  let house;
+  test.beforeAll(async () => (house = await House.start({ ttl: TTL })));
+  test.afterAll(() => house.stop());
+
+  for (const says of [true, false]) {
+    test(`ask the provider at most once in half of their life, ${says ? 'with' : 'without'} expires_in`, async ({ profile }) => {
+      test.setTimeout(60_000);
+      const context = await profile();
+      await context.route('**/token', async (route) => {
+        const response = await route.fetch();
+        const { expires_in: lifetime, ...rest } = await response.json();
+        await route.fulfill({ response, json: says ? { expires_in: lifetime, ...rest } : rest });
+      });
+      const page = await context.newPage();
+      await page.goto(house.url);
+      await signInAtProvider(page, 'alice');
+      let authorizations = 0;
+      page.on('request', (request) => (authorizations += new URL(request.url()).pathname === '/auth' ? 1 : 0));
+      await page.waitForTimeout(SECONDS * 1000);
+      expect(authorizations).toBeLessThanOrEqual(SECONDS / (TTL / 2) + 1);
+      await expect(await ask(page, 'How many approvals are needed?')).toContainText('Two approvals');
+    });
+  }
+});
+
+test('a page that was opened over http says that it takes https, and offers nothing that cannot work', async ({ launchOptions }) => {
+  const house = await House.start();
+  const args = [...launchOptions.args, '--host-resolver-rules=MAP bailiwick.lan 127.0.0.1'];
+  const browser = await chromium.launch({ ...launchOptions, args, headless: true });
+  const page = await browser.newPage();
+  await page.goto(house.url.replace('127.0.0.1', 'bailiwick.lan'));
+  await expect(page.getByRole('alert')).toContainText('https://');
+  await expect(page.getByRole('alert')).not.toContainText('sign-in service');
+  await expect(page.getByRole('button')).toHaveCount(0);
+  await browser.close();
+  await house.stop();
 });
 
 test.describe('a server that goes away', () => {

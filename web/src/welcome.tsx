@@ -26,11 +26,13 @@ export function Welcome() {
           Looking whether you are signed in
         </p>
       ) : (
-        <button class="button strong large" onClick={() => void signIn()}>
-          Sign in
-        </button>
+        isSecureContext && (
+          <button class="button strong large" onClick={() => void signIn()}>
+            Sign in
+          </button>
+        )
       )}
-      {now.state === 'signed-out' && now.why && (
+      {isSecureContext && now.state === 'signed-out' && now.why && (
         <button class="button plain" onClick={update}>
           Look again
         </button>

@@ -4,6 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { ErrorResponse, ErrorTimeout, InMemoryWebStorage, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts';
 
 import { problem } from '../api/problem';
+import { lifetime } from './lifetime';
 import { clearWorker, controller, giveToken, listen } from './link';
 import type { Token } from './protocol';
 import { NotRenewed, Renewal } from './renewal';
@@ -38,6 +39,9 @@ export const expires = signal<number | null>(null);
 /** A question that survived the way to the provider and back. */
 export const carriedDraft = signal('');
 
+const INSECURE =
+  'This page was opened over http, and a browser signs people in over https only. Open its address with https:// in front, or ask ' +
+  'whoever runs the server for it.';
 const UNREACHABLE = 'The sign-in service cannot be reached. Check your connection and try again.';
 const REFUSED = 'The sign-in service did not sign you in. Try again, or ask an administrator.';
 const NO_SERVER = 'The server cannot be reached. Check your connection and try again.';
@@ -56,9 +60,11 @@ const leaving: (() => Promise<void>)[] = [];
 const renewal = new Renewal(
   async () => tokenOf(await renewSilently()),
   (token) => {
-    expires.value = token.exp;
     setEnded(null);
-    void giveToken(token);
+    // What follows from the new token is asked with it.
+    void giveToken(token).finally(() => {
+      if (subject.peek() === token.sub) expires.value = token.exp;
+    });
   },
   () => end(),
 );
@@ -78,6 +84,10 @@ export async function start(): Promise<void> {
     },
   });
   tabs.onmessage = ({ data }: MessageEvent<News>) => void heard(data);
+  if (!isSecureContext) {
+    session.value = { state: 'signed-out', why: INSECURE };
+    return;
+  }
   try {
     manager = await configured();
   } catch {
@@ -129,7 +139,7 @@ async function comeBack(manager: UserManager): Promise<void> {
     const carried = user.state as Carried | undefined;
     show(carried?.returnTo ?? '/');
     carriedDraft.value = carried?.draft ?? '';
-    signedIn(user);
+    await signedIn(user);
   } catch (error) {
     show('/');
     session.value = { state: 'signed-out', why: isLoginRequired(error) ? null : sentence(error) };
@@ -151,7 +161,7 @@ function isOurs(): boolean {
 async function signInSilently(manager: UserManager): Promise<void> {
   try {
     const user = await manager.signinSilent({ silentRequestTimeoutInSeconds: 5 });
-    if (user) signedIn(user);
+    if (user) await signedIn(user);
     else session.value = { state: 'signed-out', why: null };
   } catch (error) {
     if (!isLoginRequired(error) && !(error instanceof ErrorTimeout)) throw error;
@@ -164,12 +174,15 @@ async function signInSilently(manager: UserManager): Promise<void> {
   }
 }
 
-function signedIn(user: User): void {
+async function signedIn(user: User): Promise<void> {
   const { sub, name, email } = user.profile;
-  const before = session.peek();
-  const other = before.state === 'signed-in' && before.person.sub !== sub;
-  if (other) void forget();
   const token = tokenOf(user);
+  const before = session.peek();
+  if (before.state === 'signed-in' && before.person.sub !== sub) {
+    // Until the worker has forgotten the person before, it would send a call of this page as that person.
+    renewal.end();
+    await forget();
+  }
   renewal.begin(token);
   expires.value = token.exp;
   session.value = { state: 'signed-in', person: { sub, name: name ?? email ?? sub }, ended: null };
@@ -201,7 +214,7 @@ export async function signInAgain(draft: string): Promise<boolean> {
   try {
     // Nothing is tried before: a browser opens a window only at a press, and not long after it.
     const user = await manager.signinPopup({ popupAbortOnClose: true });
-    signedIn(user);
+    await signedIn(user);
     return user.profile.sub === before.person.sub;
   } catch (error) {
     const message = error instanceof Error ? error.message : '';
@@ -285,7 +298,8 @@ async function renewSilently(): Promise<User> {
 }
 
 function tokenOf(user: User): Token {
-  return { token: user.access_token, sub: user.profile.sub, exp: user.expires_at ?? 0 };
+  const now = Date.now() / 1000;
+  return { token: user.access_token, sub: user.profile.sub, exp: now + lifetime(user.access_token, user.expires_in, now) };
 }
 
 /** Says that the session has ended, if nothing more exact is said of it yet. */

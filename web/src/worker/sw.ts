@@ -32,7 +32,13 @@ addPlugins([
 ]);
 registerRoute(
   new NavigationRoute(createHandlerBoundToURL(PAGE), {
-    denylist: [/^\/api\//, /^\/silent-callback\.html/, /^\/(openapi|app-config)\.json/, /^\/(healthz|readyz|metrics)$/],
+    // A sign-in's window comes back to `/callback` with headers of its own: see `Web::page` of the server.
+    denylist: [
+      /^\/api\//,
+      /^\/(callback$|silent-callback\.html)/,
+      /^\/(openapi|app-config)\.json/,
+      /^\/(healthz|readyz|metrics)$/,
+    ],
   }),
 );
 
