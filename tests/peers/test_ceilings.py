@@ -9,6 +9,7 @@ import uuid
 import pytest
 from house import bearer, document, documents_of
 from test_contract import problem
+from test_on_behalf import Assistant
 
 HR = ["--ceiling", "department=hr", "--ceiling", "clearance_level<=Restricted"]
 
@@ -367,3 +368,31 @@ def test_many_documents_disappear_at_once(rogue):
 
 def me_chunks(rogue) -> int:
     return rogue.house.http.get("/api/me", headers=bearer(rogue.alice)).json()["bailiwick"]["chunks"]
+
+
+def test_an_agent_that_wrote_for_others_is_found_whoever_relabelled_since(rogue, tmp_path):
+    """Whatever passed through its hands, also in the middle of a chain, is its own too."""
+    house = rogue.house
+    chain = [Assistant(house, tmp_path) for _ in range(3)]
+    token = rogue.theirs
+    for assistant in chain:
+        assistant.delegate("--allow", "write:documents")
+        token = assistant.exchange(token).raise_for_status().json()["access_token"]
+    level = {"department": "engineering", "clearance_level": "Public"}
+    for id in ("chained", "labelled"):
+        rogue.store(token, id)
+    relabel(house, rogue.theirs, "chained", level).raise_for_status()
+    relabel(house, token, "good-1", level).raise_for_status()
+    rogue.store(rogue.theirs, "labelled")
+    for assistant in chain:
+        before = rogue.sees()
+        house.command("agents", "revoke", assistant.name, "--quarantine")
+        assert rogue.sees() == before - {"chained", "good-1"}, "and not what was replaced since"
+        house.command("agents", "release", assistant.name)
+        assert rogue.sees() == before
+    house.command("agents", "revoke", chain[1].name, "--quarantine")
+    house.command("agents", "purge", chain[1].name)
+    house.command("agents", "revoke", chain[0].name, "--quarantine")
+    house.command("agents", "release", chain[0].name)
+    assert "chained" not in rogue.sees()
+    assert remove(house, rogue.theirs, "chained").status_code == 404

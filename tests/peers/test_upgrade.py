@@ -87,3 +87,9 @@ def test_it_can_be_backed_up_and_restored(upgraded, tmp_path, token):
     upgraded.command("restore", str(tmp_path / "backup"))
     upgraded.start()
     assert read(upgraded, token("alice")) == READABLE["alice"]
+
+
+def test_what_came_through_an_agent_is_quarantined_although_the_older_release_forgot_it(upgraded, token):
+    upgraded.command("agents", "revoke", MADE["middleman"], "--quarantine")
+    assert read(upgraded, token("alice")) == READABLE["alice"] - {"through-relabelled"}
+    assert read(upgraded, token("bob")) == READABLE["bob"] - {"through-kept"}

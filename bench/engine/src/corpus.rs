@@ -190,6 +190,7 @@ pub(crate) fn document(
         text: chunks.iter().map(|chunk| chunk.text.as_str()).collect(),
         metadata,
         label,
+        contributors: Vec::new(),
         content_hash: [0; 32],
         space: embedder.into(),
         chunks,

@@ -42,6 +42,7 @@ pub(crate) fn relabel(house: &House, times: usize) -> anyhow::Result<Value> {
             &id,
             Map::new(),
             to.clone(),
+            &[],
             &Ceiling::none(),
         ))?;
         taken.push(ms(began.elapsed()));

@@ -93,7 +93,7 @@ pub struct Grant {
     agent: String,
     client_id: String,
     spiffe_id: String,
-    actor: Option<String>,
+    actors: Vec<String>,
     token_id: String,
     scopes: Scopes,
     ceilings: Vec<Bounds>,
@@ -118,7 +118,12 @@ impl Grant {
 
     /// Who acts, when the token was exchanged (RFC 8693): the holder's SPIFFE ID.
     pub fn actor(&self) -> Option<&str> {
-        self.actor.as_deref()
+        self.actors.first().map(String::as_str)
+    }
+
+    /// The SPIFFE IDs of all agents that act, when the token was exchanged: the holder first.
+    pub fn actors(&self) -> &[String] {
+        &self.actors
     }
 
     /// The token's `jti`.
@@ -157,6 +162,7 @@ impl Grant {
         event.client_id = Some(self.client_id.clone());
         event.subject = Some(self.spiffe_id.clone());
         event.jti = Some(self.token_id.clone());
+        event.actors.clone_from(&self.actors);
         event
     }
 }
@@ -481,7 +487,7 @@ impl Inner {
             agent: live.holder,
             client_id: live.claims.client_id,
             spiffe_id: live.claims.sub,
-            actor: live.claims.act.map(|actor| actor.sub),
+            actors: live.claims.act.map(|actor| actor.chain()).unwrap_or_default(),
             token_id: live.claims.jti,
             scopes: live.scopes,
             ceilings: live.ceilings,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bailiwick_authority::audit::Questions;
+use bailiwick_authority::audit::{Questions, Write, Writes};
 use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
-use bailiwick_index::{EmbeddedIndex, Index, Options};
+use bailiwick_index::{Contribution, EmbeddedIndex, Index, Options};
 use bailiwick_ingest::{Intake, change_embedder};
 use bailiwick_models::{Embedder, Embedders};
 use bailiwick_policy::{AdminRule, Policy, Schema};
@@ -37,7 +37,7 @@ pub(crate) struct Store {
     pub(crate) intake: Intake,
 }
 
-pub(crate) fn store(config: &Config, schema: Arc<Schema>) -> Result<Store> {
+pub(crate) fn store(config: &Config, schema: Arc<Schema>, audit: &Audit) -> Result<Store> {
     let embedders = Embedders::configured(&config.embedding, &config.data_dir)?;
     let folder = config.data_dir.join("index");
     let space = |embedder: &Arc<dyn Embedder>| (embedder.id().to_owned(), embedder.dimensions());
@@ -46,8 +46,30 @@ pub(crate) fn store(config: &Config, schema: Arc<Schema>) -> Result<Store> {
     let options =
         Options { former, ..Options::new(folder, Arc::clone(&schema), wanted, dimensions) };
     let index = EmbeddedIndex::open(options)?;
+    complete_contributors(&index, audit, config)?;
     let intake = Intake::new(schema, embedders.clone(), Arc::new(index.clone()));
     Ok(Store { index, embedders, intake })
+}
+
+/// Fills in, once, what an index of an older release does not know of who wrote its documents.
+fn complete_contributors(index: &EmbeddedIndex, audit: &Audit, config: &Config) -> Result<()> {
+    if !index.lacks_contributors()? {
+        return Ok(());
+    }
+    let Writes { writes, is_whole } = audit.writes(&config.authority.trust_domain)?;
+    let history = writes
+        .into_iter()
+        .map(|Write { agents, documents }| Contribution { agents, documents })
+        .collect::<Vec<_>>();
+    let added = index.complete_contributors(&history, is_whole)?;
+    tracing::info!(added, "the audit trail told which agents wrote which documents");
+    if !is_whole {
+        tracing::warn!(
+            "part of the audit trail was pruned, and with it which agents had a hand in the \
+             documents that are stored now: `bailiwick agents revoke --quarantine` names them"
+        );
+    }
+    Ok(())
 }
 
 /// Brings the index to the vectors of the wanted embedder, beside everything else.
@@ -67,7 +89,7 @@ pub(crate) fn app(config: &Config) -> Result<App> {
     let vault = Vault::new(config.vault.collections.clone(), Arc::clone(&audit))?;
     let reranker = bailiwick_models::reranker(&config.rerank)?;
     let answerer = bailiwick_answer::answerer(&config.answer)?;
-    let Store { index, embedders, intake } = store(config, Arc::clone(policy.schema()))?;
+    let Store { index, embedders, intake } = store(config, Arc::clone(policy.schema()), &audit)?;
     let questions = Questions::open(&config.data_dir, config.audit.query)?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be kept")?;
     let settings = settings(config);

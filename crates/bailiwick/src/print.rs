@@ -13,6 +13,11 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Prints what an operator should know although the command did its work.
+pub(crate) fn warning(text: &str) {
+    let _ = writeln!(std::io::stderr(), "warning: {}", visible(text));
+}
+
 /// Prints text for people.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<()> {
     write(&visible(&text.to_string()))

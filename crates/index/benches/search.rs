@@ -95,6 +95,7 @@ fn document(numbers: &mut Numbers, n: usize, schema: &Schema) -> NewDocument {
         text: chunk.text.clone(),
         label: schema.label(&metadata).unwrap(),
         metadata,
+        contributors: Vec::new(),
         content_hash: [0; 32],
         space: SPACE.into(),
         chunks: vec![chunk],

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::IndexError;
-use crate::change::held;
+use crate::change::{contributors, held};
 use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
@@ -114,7 +114,7 @@ impl Catalogue {
         exists(path, derived)?;
         let may_be_new = !derived.exists();
         bailiwick_sqlite::create(path)?;
-        let connection =
+        let mut connection =
             Connection::open(path).map_err(|error| unusable(path, &error.to_string()))?;
         prepare(&connection, may_be_new).map_err(|error| {
             let advice = "restore it from a backup; nothing was changed";
@@ -126,6 +126,7 @@ impl Catalogue {
             return Err(unusable(path, &problem));
         }
         connection.execute_batch(held::TABLES)?;
+        contributors::prepare(&mut connection)?;
         connection.execute_batch(LABEL_BY_ID)?;
         let files = Arc::new(OpenFiles::note(path)?);
         let catalogue = Self { path: path.to_owned(), files, readers: Mutex::new(Vec::new()) };

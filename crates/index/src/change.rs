@@ -1,5 +1,6 @@
 //! One write: what it does to the catalogue, and to what searches see.
 
+pub(crate) mod contributors;
 pub(crate) mod held;
 
 use std::thread;
@@ -14,7 +15,7 @@ use crate::catalogue::{self, Former};
 use crate::segment::{Analysed, Fresh, FreshRow, write};
 use crate::snapshot::{Part, Snapshot};
 use crate::space::Space;
-use crate::types::{BROUGHT_BY, ChunkId, DocumentId, NewDocument, TEXT_BROUGHT_BY};
+use crate::types::{CONTRIBUTOR_STAMPS, ChunkId, DocumentId, NewDocument, TEXT_CONTRIBUTOR_STAMP};
 
 /// A write that is neither durable nor visible yet. Dropped, it leaves everything as it was.
 pub(crate) struct Change<'a> {
@@ -120,7 +121,7 @@ impl<'a> Change<'a> {
             self.fresh.push(FreshRow { row: self.next_row, label, id, analysed });
             self.next_row += 1;
         }
-        Ok(())
+        self.note_contributors(&document.id, &document.metadata, &document.contributors)
     }
 
     /// Gives a document other metadata and another label, and counts its chunks; none when there
@@ -130,22 +131,24 @@ impl<'a> Change<'a> {
         id: &DocumentId,
         mut metadata: Map<String, Value>,
         label: &Label,
+        contributors: &[String],
         analyst: &Analyst,
     ) -> Result<Option<usize>, IndexError> {
         let former = catalogue::document(&self.transaction, id)?;
         let Some((former, _)) = former else { return Ok(None) };
-        let text = [TEXT_BROUGHT_BY].iter().chain(&BROUGHT_BY);
+        let text = [TEXT_CONTRIBUTOR_STAMP].iter().chain(&CONTRIBUTOR_STAMPS);
         let text = text.filter_map(|name| former.metadata.get(*name)).next();
         if let Some(text) = text
-            && !BROUGHT_BY.iter().any(|name| metadata.get(*name) == Some(text))
+            && !CONTRIBUTOR_STAMPS.iter().any(|name| metadata.get(*name) == Some(text))
         {
-            metadata.insert(TEXT_BROUGHT_BY.to_owned(), text.clone());
+            metadata.insert(TEXT_CONTRIBUTOR_STAMP.to_owned(), text.clone());
         }
+        self.note_label_contributors(id, &metadata, contributors)?;
         if self.relabel_held(id, label)? {
             return self.move_to(id, &metadata, &Label::quarantine(), analyst);
         }
         let moved = self.move_to(id, &metadata, label, analyst)?;
-        self.hold_if_shunned(id, &metadata, analyst)?;
+        self.hold_if_shunned(id, analyst)?;
         Ok(moved)
     }
 

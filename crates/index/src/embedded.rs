@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::analyst::Analyst;
 use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER, Passage};
-use crate::change::{Change, held};
+use crate::change::{Change, contributors, held};
 use crate::columns::{Columns, Matcher};
 use crate::dense::Care;
 use crate::filter::Filter;
@@ -23,8 +23,8 @@ use crate::snapshot::Snapshot;
 use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
-    ChunkId, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument, Order, Query,
-    Receipt, Size,
+    ChunkId, Contribution, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument,
+    Order, Query, Receipt, Size,
 };
 use crate::view::Visible;
 use crate::{
@@ -176,6 +176,35 @@ impl EmbeddedIndex {
             });
             found.collect()
         })
+    }
+
+    /// Whether the index is of an older release, which did not keep all contributors of its
+    /// documents: [`complete_contributors`](Self::complete_contributors) is due.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn lacks_contributors(&self) -> Result<bool, IndexError> {
+        self.0.catalogue.read(|connection| Ok(contributors::are_from_stamps(connection)?))
+    }
+
+    /// Adds the contributors that the audit trail knows and the documents' stamps do not name, and
+    /// quarantines documents of quarantined agents that are found so. Returns how many were added.
+    ///
+    /// `whole`: nothing was pruned from the trail. Otherwise every document may have contributors
+    /// that are not known any more; [`incomplete_contributors`](crate::incomplete_contributors)
+    /// names them.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub fn complete_contributors(
+        &self,
+        history: &[Contribution],
+        whole: bool,
+    ) -> Result<usize, IndexError> {
+        let state = &self.0.state;
+        let (added, _) =
+            state.write(|change| change.complete_contributors(history, whole, &state.analyst))?;
+        Ok(added)
     }
 
     /// [`Index::remove`] of every document that matches, whoever may read it; of all without a
@@ -542,11 +571,7 @@ impl Index for EmbeddedIndex {
                     change.remove(&document.id)?;
                     let chunks = analysed.by_ref().take(document.chunks.len()).collect();
                     change.insert(document, chunks)?;
-                    change.hold_if_shunned(
-                        &document.id,
-                        &document.metadata,
-                        &inner.state.analyst,
-                    )?;
+                    change.hold_if_shunned(&document.id, &inner.state.analyst)?;
                 }
                 Ok(())
             })?;
@@ -579,13 +604,14 @@ impl Index for EmbeddedIndex {
         id: &DocumentId,
         metadata: Map<String, Value>,
         label: Label,
+        contributors: &[String],
         ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError> {
-        let (id, ceiling) = (id.clone(), ceiling.clone());
+        let (id, contributors, ceiling) = (id.clone(), contributors.to_vec(), ceiling.clone());
         self.blocking(move |inner| {
             let (chunks, revision) = inner.state.write(|change| {
                 inner.check_ceiling(change, [&id], &ceiling)?;
-                change.relabel(&id, metadata, &label, &inner.state.analyst)
+                change.relabel(&id, metadata, &label, &contributors, &inner.state.analyst)
             })?;
             Ok(chunks.map(|chunks| Receipt { documents: 1, chunks, revision }))
         })

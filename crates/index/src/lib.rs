@@ -53,10 +53,10 @@ pub use backup::{back_up, check};
 pub use embedded::{EmbeddedIndex, Options};
 pub use filter::{Filter, FilterError};
 pub use generation::Generation;
-pub use survey::Survey;
+pub use survey::{Survey, incomplete_contributors};
 pub use types::{
-    Act, ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
-    NewDocument, Order, Query, Receipt, Size,
+    Act, ChunkId, Contribution, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode,
+    NewChunk, NewDocument, Order, Query, Receipt, Size,
 };
 
 /// Documents and their chunks, searched within a bailiwick.
@@ -134,12 +134,14 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     async fn remove(&self, ids: &[DocumentId], ceiling: &Ceiling) -> Result<Receipt, IndexError>;
 
     /// Gives a document new metadata and a new label; none when there is no such document. The
-    /// ceiling is held against the label that it has.
+    /// ceiling is held against the label that it has. `contributors` are the agents through whose
+    /// hands the label came, besides those that the stamps in the metadata name.
     async fn relabel(
         &self,
         id: &DocumentId,
         metadata: Map<String, Value>,
         label: Label,
+        contributors: &[String],
         ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError>;
 

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use crate::IndexError;
 use crate::catalogue::{self, DATABASE, DERIVED};
+use crate::change::contributors;
 use crate::types::DocumentId;
 
 /// A look at an index that another process may have open. It holds labels and counts and no text.
@@ -72,4 +73,24 @@ impl Survey {
         let Some(connection) = &self.connection else { return Ok(Vec::new()) };
         catalogue::sample(connection, labels, limit)
     }
+}
+
+/// Number of documents of which the index does not know all contributors, because an older release
+/// stored them and the audit trail was pruned since, and the ids of the first `limit`.
+///
+/// # Errors
+/// When the database is damaged, missing or cannot be read.
+pub fn incomplete_contributors(
+    folder: &Path,
+    limit: usize,
+) -> Result<(u64, Vec<DocumentId>), IndexError> {
+    let database = folder.join(DATABASE);
+    if !catalogue::exists(&database, &folder.join(DERIVED))? {
+        return Ok((0, Vec::new()));
+    }
+    let connection = catalogue::reader(&database)?;
+    if !contributors::are_kept(&connection)? {
+        return Ok((0, Vec::new()));
+    }
+    contributors::incomplete(&connection, limit)
 }

@@ -74,6 +74,8 @@ pub struct NewDocument {
     pub metadata: Map<String, Value>,
     /// What it takes to read it.
     pub label: Label,
+    /// Agents through whose hands it came, besides those that its stamps name.
+    pub contributors: Vec<String>,
     /// SHA-256 of what the owner sent, so that an unchanged document can be skipped.
     pub content_hash: [u8; 32],
     /// The embedder that made the vectors of its chunks.
@@ -231,17 +233,26 @@ pub struct LabelSize {
     pub chunks: u64,
 }
 
-/// The metadata names under which stands who brought a document, and who passed it on.
-pub(crate) const BROUGHT_BY: [&str; 2] = ["ingested_by", "ingested_through"];
-/// The name under which stands who brought the text, when somebody else gave the metadata since.
-pub(crate) const TEXT_BROUGHT_BY: &str = "text_ingested_by";
+/// The metadata names of the agent that brought a document, and of the one that passed it on.
+pub(crate) const CONTRIBUTOR_STAMPS: [&str; 2] = ["ingested_by", "ingested_through"];
+/// The metadata name of the agent that brought the text, when another gave the metadata since.
+pub(crate) const TEXT_CONTRIBUTOR_STAMP: &str = "text_ingested_by";
+
+/// Documents that agents wrote or relabelled together, as the audit trail has it.
+#[derive(Clone, Debug)]
+pub struct Contribution {
+    /// Every agent through whose hands the write came, as stamps name them.
+    pub agents: Vec<String>,
+    /// The documents.
+    pub documents: Vec<String>,
+}
 
 /// What an administrator wants done with everything that an agent brought.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// Orders are obeyed once, and in the order of their numbers, from 1.
     pub number: u64,
-    /// The agent, as it stands in the metadata `ingested_by` or `ingested_through`.
+    /// The agent, as stamps and [`NewDocument::contributors`] name it.
     pub agent: String,
     /// What to do.
     pub act: Act,

@@ -58,7 +58,7 @@ async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
                 let label = schema().label(&metadata(team)).unwrap();
                 let known = DocumentId::new(&id).unwrap();
                 if let Ok(Some(_)) =
-                    index.relabel(&known, metadata(team), label, &Ceiling::none()).await
+                    index.relabel(&known, metadata(team), label, &[], &Ceiling::none()).await
                 {
                     acknowledged.get_mut(&id).unwrap().0 = team;
                 }

@@ -35,6 +35,8 @@ pub struct Stamp {
     pub ingested_by: String,
     /// The SPIFFE ID of the agent that holds the token, if it acts for that one.
     pub ingested_through: Option<String>,
+    /// The SPIFFE IDs of all agents that the token passed through, RFC 8693's chain of actors.
+    pub actors: Vec<String>,
     /// The token's id.
     pub token_jti: Option<String>,
     /// The token's scope.
@@ -191,7 +193,8 @@ impl Intake {
         if !stamp.ceiling.permits(&label) {
             return Err(IntakeError::Beyond(vec![refusal(0, id.as_str(), NEW_LABEL.into())]));
         }
-        let relabelled = self.index.relabel(&id, metadata, label, &stamp.ceiling).await;
+        let relabelled =
+            self.index.relabel(&id, metadata, label, &stamp.actors, &stamp.ceiling).await;
         relabelled.map_err(|error| beyond(error.into(), &HashMap::from([(id, 0)])))
     }
 
@@ -313,16 +316,22 @@ impl Intake {
         stamp: &Stamp,
     ) -> Result<Receipt, IntakeError> {
         let again = self.embedders.former().map(|_| fresh.clone());
-        match (self.index.upsert(self.embed(fresh).await?, &stamp.ceiling).await, again) {
+        let documents = self.embed(fresh, &stamp.actors).await?;
+        match (self.index.upsert(documents, &stamp.ceiling).await, again) {
             // The index changed its embedder meanwhile, which it does once.
             (Err(IndexError::OtherSpace { .. }), Some(fresh)) => {
-                Ok(self.index.upsert(self.embed(fresh).await?, &stamp.ceiling).await?)
+                let documents = self.embed(fresh, &stamp.actors).await?;
+                Ok(self.index.upsert(documents, &stamp.ceiling).await?)
             }
             (stored, _) => Ok(stored?),
         }
     }
 
-    async fn embed(&self, documents: Vec<Accepted>) -> Result<Vec<NewDocument>, IntakeError> {
+    async fn embed(
+        &self,
+        documents: Vec<Accepted>,
+        actors: &[String],
+    ) -> Result<Vec<NewDocument>, IntakeError> {
         let split = tokio::task::spawn_blocking(move || {
             let passages = |document: Accepted| {
                 (split::passages(&document.text, format_of(&document)), document)
@@ -351,7 +360,8 @@ impl Intake {
             let space = Arc::clone(&space);
             let Accepted { id, text, metadata, label, content_hash } = document;
             let chunks = chunks.by_ref().take(passages).collect();
-            NewDocument { id, text, metadata, label, content_hash, space, chunks }
+            let contributors = actors.to_vec();
+            NewDocument { id, text, metadata, label, contributors, content_hash, space, chunks }
         });
         Ok(documents.collect())
     }

@@ -151,7 +151,7 @@ impl Index {
         let label = self.schema.label(&metadata).map_err(|error| refuse(error.to_string()))?;
         let Ok(id) = DocumentId::new(id) else { return Ok(false) };
         let open = self.opened()?;
-        Ok(written(py, open.index.relabel(&id, metadata, label, &Ceiling::none()))?.is_some())
+        Ok(written(py, open.index.relabel(&id, metadata, label, &[], &Ceiling::none()))?.is_some())
     }
 
     #[pyo3(signature = (query, bailiwick, k=10, **options))]
@@ -277,6 +277,7 @@ impl Index {
                 text: text.clone(),
                 metadata,
                 label,
+                contributors: Vec::new(),
                 // Nobody asks whether a document is unchanged: its vector is here already.
                 content_hash: [0; 32],
                 space: Arc::clone(space),

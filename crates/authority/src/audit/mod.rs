@@ -12,6 +12,7 @@ mod retention;
 mod seal;
 mod search;
 mod writer;
+mod writes;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use self::retention::AuditConfig;
 pub use self::seal::{Seal, SealKind};
 pub use self::search::{Page, Search};
 use self::writer::{Done, Job, TrailHealth};
+pub use self::writes::{Write, Writes};
 use crate::database::{self, DatabaseError, Shape};
 
 /// How many records may wait for the writer.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bailiwick_authority::{Administrator, Agent, Authentication, Delegation, DelegationRequest};
+use bailiwick_index::{DocumentId, incomplete_contributors};
 use bailiwick_policy::{Bounds, Schema};
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,9 @@ use crate::config::Config;
 use crate::print;
 
 const BY: Administrator = Administrator::CommandLine;
+
+/// Documents that a warning names.
+const SHOWN_DOCUMENTS: usize = 1000;
 
 pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Result<()> {
     let (authority, _audit) = assemble::authority(config)?;
@@ -46,6 +50,7 @@ pub(crate) async fn run(command: Agents, config: &Config, as_json: bool) -> Resu
         }
         Agents::Revoke { name, quarantine: true } => {
             let agent = authority.quarantine(&name, &BY).await?;
+            warn_of_incomplete(config)?;
             told(&agent, "is revoked; nobody reads what it brought from now on", as_json)
         }
         Agents::Release { name } => {
@@ -127,4 +132,21 @@ pub(crate) async fn rotate_keys(config: &Config, as_json: bool) -> Result<()> {
         return print::json(&json!({ "kid": kid }));
     }
     print::line(format!("tokens are now signed with the key {kid}"))
+}
+
+/// Names documents in which the agent may have had a hand without a trace of it.
+fn warn_of_incomplete(config: &Config) -> Result<()> {
+    let folder = config.data_dir.join("index");
+    let (count, ids) = incomplete_contributors(&folder, SHOWN_DOCUMENTS)?;
+    if count > 0 {
+        let ids: Vec<&str> = ids.iter().map(DocumentId::as_str).collect();
+        let more = if count > ids.len() as u64 { "\n  …" } else { "" };
+        print::warning(&format!(
+            "{count} documents were stored by an older release, and the part of the audit trail \
+             that named all agents behind them was pruned. They are in quarantine only where \
+             their metadata name this agent; look at them, or have them ingested again:\n  {}{more}",
+            ids.join("\n  ")
+        ));
+    }
+    Ok(())
 }

@@ -80,7 +80,8 @@ impl Destination {
         let unlabelled =
             if options.quarantine { Unlabelled::Quarantine } else { Unlabelled::Refuse };
         let audit = Audit::open(&config.data_dir)?;
-        Ok(Self::Here { intake: assemble::store(config, schema)?.intake, audit, unlabelled })
+        let intake = assemble::store(config, schema, &audit)?.intake;
+        Ok(Self::Here { intake, audit, unlabelled })
     }
 
     async fn take(&self, documents: Vec<SourceDocument>) -> Result<Receipt> {
@@ -91,6 +92,7 @@ impl Destination {
         let stamp = Stamp {
             ingested_by: OPERATOR.into(),
             ingested_through: None,
+            actors: Vec::new(),
             token_jti: None,
             scope: None,
             ceiling: Ceiling::none(),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::Change;
 use crate::analyst::Analyst;
 use crate::catalogue;
-use crate::types::{Act, BROUGHT_BY, DocumentId, Order, Receipt, TEXT_BROUGHT_BY};
+use crate::types::{Act, DocumentId, Order, Receipt};
 use crate::{IndexError, catalogue::Labelled};
 
 /// Under this name is the number of the last order that was obeyed.
@@ -54,13 +54,13 @@ impl Change<'_> {
             Act::Quarantine => {
                 let sql = "INSERT OR IGNORE INTO shunned VALUES (?)";
                 self.transaction.prepare_cached(sql)?.execute([agent])?;
-                self.each(self.brought_by(agent)?, |change, id| change.hold(id, agent, analyst))?
+                self.quarantine_documents_of(agent, analyst)?
             }
             Act::Release => {
                 self.transaction.execute("DELETE FROM shunned WHERE agent = ?", [agent])?;
                 self.each(self.held_of(agent)?, |change, id| change.release(id, analyst))?
             }
-            Act::Purge => self.each(self.held_of(agent)?, Self::remove)?,
+            Act::Purge => self.each(self.held_with_a_hand_of(agent)?, Self::remove)?,
         };
         catalogue::set_meta(&self.transaction, OBEYED, &order.number.to_string())?;
         Ok(receipt)
@@ -81,22 +81,39 @@ impl Change<'_> {
         Ok(receipt)
     }
 
-    /// The documents whose text or label an agent brought, and that are not held yet.
-    fn brought_by(&self, agent: &str) -> Result<Vec<DocumentId>, IndexError> {
-        let names = BROUGHT_BY.iter().chain([&TEXT_BROUGHT_BY]);
-        let brought: Vec<String> =
-            names.map(|name| format!("metadata ->> '$.{name}' = ?1")).collect();
-        let sql = format!(
-            "SELECT id FROM documents
-             WHERE ({}) AND row NOT IN (SELECT document FROM held) ORDER BY row",
-            brought.join(" OR ")
-        );
-        self.ids(&sql, agent)
+    /// Puts out of reach all documents in whose text or label an agent had a hand.
+    pub(super) fn quarantine_documents_of(
+        &mut self,
+        agent: &str,
+        analyst: &Analyst,
+    ) -> Result<Receipt, IndexError> {
+        let sql = "SELECT d.id FROM contributors c JOIN documents d ON d.row = c.document
+                   WHERE c.agent = ?1 AND d.row NOT IN (SELECT document FROM held)
+                   ORDER BY d.row";
+        self.each(self.ids(sql, agent)?, |change, id| change.hold(id, agent, analyst))
     }
 
+    /// The agents whose documents are in quarantine.
+    pub(super) fn shunned_agents(&self) -> Result<Vec<String>, IndexError> {
+        let mut statement = self.transaction.prepare("SELECT agent FROM shunned ORDER BY agent")?;
+        let agents = statement.query_map([], |row| row.get(0))?;
+        Ok(agents.collect::<Result<_, _>>()?)
+    }
+
+    /// The documents that are held because of this agent.
     fn held_of(&self, agent: &str) -> Result<Vec<DocumentId>, IndexError> {
         let sql = "SELECT d.id FROM documents d JOIN held h ON h.document = d.row
                    WHERE h.agent = ?1 ORDER BY d.row";
+        self.ids(sql, agent)
+    }
+
+    /// The held documents in which this agent had a hand, also when they are held because of
+    /// another agent.
+    fn held_with_a_hand_of(&self, agent: &str) -> Result<Vec<DocumentId>, IndexError> {
+        let sql = "SELECT d.id FROM documents d JOIN held h ON h.document = d.row
+                   WHERE h.agent = ?1 OR d.row IN
+                       (SELECT document FROM contributors WHERE agent = ?1)
+                   ORDER BY d.row";
         self.ids(sql, agent)
     }
 
@@ -142,7 +159,7 @@ impl Change<'_> {
         let Some((document, _)) = document else { return Ok(None) };
         let moved = self.move_to(id, &document.metadata, &label, analyst)?;
         // Another agent may have had a hand in it whose documents are held too.
-        self.hold_if_shunned(id, &document.metadata, analyst)?;
+        self.hold_if_shunned(id, analyst)?;
         Ok(moved)
     }
 
@@ -155,31 +172,21 @@ impl Change<'_> {
         Ok(rows > 0)
     }
 
-    /// The agent, if a document with this metadata was brought by one that is shunned.
-    pub(super) fn shunned(
-        &self,
-        metadata: &Map<String, Value>,
-    ) -> Result<Option<String>, IndexError> {
-        for name in BROUGHT_BY.into_iter().chain([TEXT_BROUGHT_BY]) {
-            let Some(agent) = metadata.get(name).and_then(Value::as_str) else { continue };
-            let sql = "SELECT agent FROM shunned WHERE agent = ?";
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            let found = statement.query_row([agent], |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Holds what a shunned agent brought: a document that was just stored, or relabelled.
+    /// Holds a document that was just stored, relabelled or released, if an agent had a hand in it
+    /// whose documents are in quarantine.
     pub(crate) fn hold_if_shunned(
         &mut self,
         id: &DocumentId,
-        metadata: &Map<String, Value>,
         analyst: &Analyst,
     ) -> Result<(), IndexError> {
-        if let Some(agent) = self.shunned(metadata)? {
+        let sql = "SELECT s.agent FROM documents d JOIN contributors c ON c.document = d.row
+                   JOIN shunned s ON s.agent = c.agent WHERE d.id = ? ORDER BY s.agent LIMIT 1";
+        let agent: Option<String> = self
+            .transaction
+            .prepare_cached(sql)?
+            .query_row([id.as_str()], |row| row.get(0))
+            .optional()?;
+        if let Some(agent) = agent {
             self.hold(id, &agent, analyst)?;
         }
         Ok(())

@@ -130,7 +130,7 @@ async fn a_filter_sees_every_write_that_came_before() {
     let id = DocumentId::new("d00017").unwrap();
     let NewDocument { mut metadata, label, .. } = document(17);
     metadata.insert("tenth".into(), json!(8));
-    index.relabel(&id, metadata, label, &Ceiling::none()).await.unwrap();
+    index.relabel(&id, metadata, label, &[], &Ceiling::none()).await.unwrap();
     assert_eq!(ids().await, ["d00007", "d00037"]);
 
     // d00027 is another team's, and is removed with the rest: a writer is no reader.

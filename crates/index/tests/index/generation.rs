@@ -14,7 +14,7 @@ async fn relabel(index: &EmbeddedIndex, document: &mut NewDocument, team: &str) 
     document.metadata = metadata(team);
     document.label = schema().label(&document.metadata).unwrap();
     let (metadata, label) = (document.metadata.clone(), document.label.clone());
-    index.relabel(&document.id, metadata, label, &Ceiling::none()).await.unwrap().unwrap();
+    index.relabel(&document.id, metadata, label, &[], &Ceiling::none()).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,7 +83,7 @@ async fn take(index: &dyn Index, step: &Step) {
             let metadata = metadata(team);
             let label = schema().label(&metadata).unwrap();
             let id = DocumentId::new(&id(*n)).unwrap();
-            index.relabel(&id, metadata, label, &Ceiling::none()).await.unwrap();
+            index.relabel(&id, metadata, label, &[], &Ceiling::none()).await.unwrap();
         }
         Step::Remove { n } => {
             index.remove(&[DocumentId::new(&id(*n)).unwrap()], &Ceiling::none()).await.unwrap();

@@ -30,7 +30,7 @@ async fn a_search_between_two_changes_sees_no_trace_of_the_other_state() {
     let id = DocumentId::new("d1").unwrap();
     let move_to = async |index: &EmbeddedIndex, team: &str| {
         let label = schema().label(&metadata(team)).unwrap();
-        index.relabel(&id, metadata(team), label, &Ceiling::none()).await.unwrap().unwrap();
+        index.relabel(&id, metadata(team), label, &[], &Ceiling::none()).await.unwrap().unwrap();
     };
     move_to(&index, "theirs").await;
     let ours = people.member(&["ours"], &index).await;
@@ -99,6 +99,7 @@ async fn levels_that_change_lower_no_document() {
             text: "pump".into(),
             label: label.unwrap_or_else(|| first.label(&metadata).unwrap()),
             metadata,
+            contributors: Vec::new(),
             content_hash: [7; 32],
             space: crate::corpus::SPACE.into(),
             chunks: vec![NewChunk { text: "pump".into(), vector: vector("pump") }],

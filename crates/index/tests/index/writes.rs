@@ -56,7 +56,7 @@ async fn a_new_label_is_in_force_at_once() {
 
     let moved = metadata("theirs");
     let label = schema().label(&moved).unwrap();
-    index.relabel(&id, moved, label.clone(), &Ceiling::none()).await.unwrap().unwrap();
+    index.relabel(&id, moved, label.clone(), &[], &Ceiling::none()).await.unwrap().unwrap();
     assert_eq!(ids(&index, &ours).await, [""; 0], "the old bailiwick does not reach it");
     assert!(index.document(&id, &ours).await.unwrap().is_none());
     let theirs = people.member(&["theirs"], &index).await;
@@ -66,7 +66,11 @@ async fn a_new_label_is_in_force_at_once() {
 
     let never = DocumentId::new("never").unwrap();
     assert!(
-        index.relabel(&never, metadata("ours"), label, &Ceiling::none()).await.unwrap().is_none()
+        index
+            .relabel(&never, metadata("ours"), label, &[], &Ceiling::none())
+            .await
+            .unwrap()
+            .is_none()
     );
 }
 
@@ -97,7 +101,7 @@ async fn labels_are_counted_as_documents_come_change_and_go() {
     let id = DocumentId::new("a").unwrap();
     let moved = metadata("theirs");
     let theirs = schema().label(&moved).unwrap();
-    index.relabel(&id, moved, theirs.clone(), &Ceiling::none()).await.unwrap();
+    index.relabel(&id, moved, theirs.clone(), &[], &Ceiling::none()).await.unwrap();
     assert_eq!(counted().await, [("ours".into(), 1, 1), ("theirs".into(), 2, 12)]);
     assert_eq!(index.label_of(&id, oversight).await.unwrap(), index.labels().find(&theirs));
 

@@ -126,9 +126,10 @@ impl Index for Witness {
         id: &DocumentId,
         metadata: Map<String, Value>,
         label: Label,
+        contributors: &[String],
         ceiling: &Ceiling,
     ) -> Result<Option<Receipt>, IndexError> {
-        self.index.relabel(id, metadata, label, ceiling).await
+        self.index.relabel(id, metadata, label, contributors, ceiling).await
     }
 
     async fn obey(&self, order: Order) -> Result<Receipt, IndexError> {
@@ -185,6 +186,7 @@ fn stamp(run: &str) -> Stamp {
     Stamp {
         ingested_by: "spiffe://acme.example/agent/reader".into(),
         ingested_through: None,
+        actors: Vec::new(),
         token_jti: Some(format!("token-{run}")),
         scope: None,
         ceiling: Ceiling::none(),

@@ -248,6 +248,7 @@ fn stamp(grant: &Grant, ceiling: Ceiling) -> Stamp {
     Stamp {
         ingested_by: grant.spiffe_id().to_owned(),
         ingested_through: grant.actor().map(str::to_owned),
+        actors: grant.actors().to_vec(),
         token_jti: Some(grant.token_id().to_owned()),
         scope: Some(WRITE.to_owned()),
         ceiling,
