@@ -30,6 +30,41 @@ def test_a_wrong_configuration_names_key_and_line(own_house):
     own_house.command("config", "check", json_output=False)
 
 
+def test_a_public_url_is_an_origin(own_house):
+    text, origin = own_house.config.read_text(), f'public_url = "{own_house.url}"'
+    for more, advice in (
+        ("/rag", "paths are not supported yet"),
+        ("/rag/", "paths are not supported yet"),
+        ("?tenant=acme", "query"),
+        ("#app", "fragment"),
+    ):
+        own_house.config.write_text(text.replace(origin, f'public_url = "{own_house.url}{more}"'))
+        for command in (("config", "check"), ("serve",)):
+            run = own_house.command(*command, json_output=False, expect=1)
+            assert "public_url" in run.stderr and advice in run.stderr, run.stderr
+    for wrong in ("bailiwick.example", "ftp://bailiwick.example", "https://admin:hunter2@bailiwick.example"):
+        own_house.config.write_text(text.replace(origin, f'public_url = "{wrong}"'))
+        run = own_house.command("config", "check", json_output=False, expect=1)
+        assert "public_url" in run.stderr and "hunter2" not in run.stderr, run.stderr
+    own_house.config.write_text(text.replace(origin, f'public_url = "{own_house.url}/"'))
+    own_house.command("config", "check", json_output=False)
+
+
+def test_people_and_the_authority_have_different_issuers(own_house):
+    text = own_house.config.read_text()
+    one = f'[authority]\nissuer = "{own_house.url}"'
+    for people, authority in (
+        ("http://127.0.0.1:8321", "http://127.0.0.1:8321"),
+        ("https://IDP.example:443/acme/", "https://idp.example/acme"),
+    ):
+        same = text.replace(one, f'[authority]\nissuer = "{authority}"')
+        lines = [f'issuer = "{people}"' if line.startswith("issuer   =") else line for line in same.splitlines()]
+        own_house.config.write_text("\n".join(lines))
+        for command in (("config", "check"), ("serve",)):
+            run = own_house.command(*command, json_output=False, expect=1)
+            assert "authority.issuer and identity.issuer are the same" in run.stderr, run.stderr
+
+
 def test_exit_codes(own_house, tmp_path):
     def run(*words):
         environment = {name: value for name, value in os.environ.items() if name != "BAILIWICK_CONFIG"}

@@ -628,6 +628,18 @@ def test_preflights_from_elsewhere_get_no_permission(house):
 # -- operators ---------------------------------------------------------------
 
 
+def test_other_sites_embed_nothing_and_reach_no_page(house):
+    for path in ("/", "/callback", "/healthz", "/api/me", "/no-such-file", "/silent-callback.html"):
+        assert house.http.get(path).headers["cross-origin-resource-policy"] == "same-origin", path
+    for path in ("/", "/admin", "/c/a-conversation", "/index.html"):
+        page = house.http.get(path)
+        assert page.headers["cross-origin-opener-policy"] == "same-origin-allow-popups", path
+        assert "camera=()" in page.headers["permissions-policy"], path
+    # A sign-in beside the page comes back here, and answers the page that opened it.
+    callback = house.http.get("/callback?code=x&state=y")
+    assert "cross-origin-opener-policy" not in callback.headers and "permissions-policy" in callback.headers
+
+
 def test_operators_endpoints(house, token):
     assert house.http.get("/healthz").status_code == 200
     assert house.http.get("/readyz").status_code == 200

@@ -191,8 +191,14 @@ test.describe('a token that the server refuses', () => {
   test.afterEach(() => house.stop());
   test.use({ tolerated: [NETWORK] });
 
-  async function refused(profile) {
+  async function refused(profile, { anew = false } = {}) {
     const { page } = await open(profile, house, 'alice');
+    if (anew) {
+      // The page that a sign-in came back to keeps its tie to the window that opened it; this one has none.
+      const loaded = await page.reload();
+      expect(loaded.headers()['cross-origin-opener-policy']).toBe('same-origin-allow-popups');
+      await expect(question(page)).toBeVisible();
+    }
     await house.control('rotate');
     // The old key is gone at the provider; the server drops it when it meets a token of the new one.
     const other = await open(profile, house, 'bob');
@@ -221,6 +227,15 @@ test.describe('a token that the server refuses', () => {
     await done;
     await expect(lastTurn(page)).toContainText('Two approvals');
     await expect(page.getByRole('button', { name: 'Sign in again' })).toHaveCount(0);
+  });
+
+  test('goes on beside a page that keeps windows of other sites away', async ({ profile }) => {
+    const page = await refused(profile, { anew: true });
+    const beside = await openBeside(page);
+    const done = beside.waitForEvent('close');
+    await identify(beside, 'alice');
+    await done;
+    await expect(lastTurn(page)).toContainText('Two approvals');
   });
 
   test('leaves nothing of her to somebody else who signs in beside the page', async ({ profile }) => {

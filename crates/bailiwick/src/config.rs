@@ -13,6 +13,7 @@ use bailiwick_policy::{AttributeConfig, PolicyConfig};
 use bailiwick_server::Limits;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use url::Url;
 
 use crate::toml_file;
 
@@ -23,7 +24,8 @@ pub(crate) struct Config {
     /// Where the server listens. Default: `127.0.0.1:8321`.
     #[serde(default = "default_listen", deserialize_with = "address")]
     pub(crate) listen: SocketAddr,
-    /// Where people reach it. Default: `http://` and `listen`.
+    /// Origin at which people reach it, without a path. Default: `http://` and `listen`.
+    #[serde(default, deserialize_with = "origin")]
     pub(crate) public_url: Option<String>,
     /// Where everything is kept. Default: `./data`.
     #[serde(default = "default_data_dir")]
@@ -118,6 +120,29 @@ fn address<'de, D: Deserializer<'de>>(text: D) -> Result<SocketAddr, D::Error> {
     text.parse().map_err(|_| D::Error::custom(advice))
 }
 
+/// Scheme, host and port. A value with more would pass, and give a page that loads none of its files.
+fn origin<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(text)?;
+    let refused = |advice| Err(D::Error::custom(advice));
+    let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(url) = url else {
+        return refused("write a URL such as \"https://bailiwick.example.com\"");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return refused("a URL that everybody reads holds no credentials; remove them");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refused("remove the query and the fragment; write scheme, host and port only");
+    }
+    if url.path() != "/" {
+        return refused(
+            "paths are not supported yet; give the server a host name of its own, and write \
+             scheme, host and port only",
+        );
+    }
+    Ok(Some(url.origin().ascii_serialization()))
+}
+
 fn default_data_dir() -> PathBuf {
     "./data".into()
 }
@@ -132,15 +157,37 @@ impl Config {
             )
         })?;
         let config: Self = toml_file::parse(&text, path)?;
-        config.audit.validate().map_err(|problem| anyhow!("{}: {problem}", path.display()))?;
+        let wrong = |problem: String| anyhow!("{}: {problem}", path.display());
+        config.audit.validate().map_err(wrong)?;
+        config.check_issuers().map_err(wrong)?;
         Ok(config)
+    }
+
+    /// Checks that people's provider and the authority have different names. A token is judged by
+    /// the name of its issuer: with one name for both, an agent's token would be judged as a
+    /// person's.
+    fn check_issuers(&self) -> Result<(), String> {
+        let people = website(&self.identity.issuer);
+        if people.is_none() || people != website(&self.authority.issuer) {
+            return Ok(());
+        }
+        Err("authority.issuer and identity.issuer are the same; the first is this server's own \
+             name, such as its public_url, the second is the provider that signs people in"
+            .to_owned())
     }
 
     /// Where people reach the server, without a slash at the end.
     pub(crate) fn public_url(&self) -> String {
-        match &self.public_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", self.listen),
-        }
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
+}
+
+/// Origin and path of a URL, spelled in one way: host in lower case, no default port, no slash at
+/// the end.
+fn website(url: &str) -> Option<(String, String)> {
+    let mut url = Url::parse(url).ok()?;
+    let host = url.host_str()?.trim_end_matches('.').to_owned();
+    url.set_host(Some(&host)).ok()?;
+    let origin = url.origin().ascii_serialization();
+    Some((origin, url.path().trim_end_matches('/').to_owned()))
 }

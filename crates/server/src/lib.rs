@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -49,6 +49,8 @@ const SMALL_BODY_TIME: Duration = Duration::from_secs(30);
 const LARGE_BODY_TIME: Duration = Duration::from_secs(300);
 /// The longest pause within a request's body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
+/// Says which sites may embed an answer; programs that are no browsers do not look at it.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// How often measurements are condensed; nobody may ever ask for them.
 const CONDENSE: Duration = Duration::from_secs(5);
 /// How long requests under way may take to end when the server stops.
@@ -115,9 +117,10 @@ fn description() -> openapi::OpenApi {
 /// which reads the address itself.
 #[expect(clippy::disallowed_methods, reason = "tests/peers/test_matrix.py knows these by name")]
 fn undescribed(description: openapi::OpenApi) -> Router<App> {
-    ["/", "/callback", "/c/{id}", "/admin", "/admin/{*view}"]
+    ["/", "/c/{id}", "/admin", "/admin/{*view}"]
         .into_iter()
         .fold(Router::new(), |router, path| router.route(path, get(pages::index)))
+        .route("/callback", get(pages::callback))
         .route("/openapi.json", get(async || Json(description)))
         .fallback(pages::file)
 }
@@ -220,6 +223,8 @@ async fn harden(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Pages of other sites may not embed anything from here, nor draw it into their memory.
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     if has_body && !status.is_success() {
         // The body may be unread, and then the connection cannot carry another request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -6,7 +6,7 @@ use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -21,6 +21,17 @@ struct Built;
 const INDEX: &str = "index.html";
 /// Runs in a frame of the app, for the session's silent renewal.
 const SILENT: &str = "silent-callback.html";
+
+/// Cuts the tie to windows of other sites that a page opens or was opened by.
+pub(crate) const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// Devices and abilities that the app does not use; it writes to the clipboard, and needs no more.
+const NO_PERMISSIONS: &str = "accelerometer=(), autoplay=(), bluetooth=(), camera=(), \
+    clipboard-read=(), clipboard-write=(self), display-capture=(), encrypted-media=(), \
+    fullscreen=(), gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), \
+    local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), picture-in-picture=(), \
+    screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()";
 
 /// Where the files are, and what the browser may do with them.
 #[derive(Debug)]
@@ -76,6 +87,9 @@ impl Web {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(freshness(path)));
         let policy = if path == SILENT { &self.framed_policy } else { &self.policy };
         headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
+        if path.ends_with(".html") {
+            confine(headers);
+        }
         if let Some(encoding) = encoding {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -111,6 +125,13 @@ impl Web {
             Some(folder) => rust_embed::utils::read_file_from_fs(&folder.join(path)).ok(),
         }
     }
+}
+
+/// Keeps other sites' windows, and the browser's devices, away from a page. Windows that the page
+/// opens keep the tie to it, because a sign-in beside the page answers through it.
+pub(crate) fn confine(page: &mut HeaderMap) {
+    page.insert(OPENER_POLICY, HeaderValue::from_static("same-origin-allow-popups"));
+    page.insert(PERMISSIONS_POLICY, HeaderValue::from_static(NO_PERMISSIONS));
 }
 
 /// Hashed names never change their content; everything else is asked for again each time.
@@ -267,5 +288,13 @@ mod tests {
         assert!(!policy.contains("unsafe") && !policy.contains('*') && !policy.contains("a;b"));
         let framed = web.file(SILENT, &HeaderMap::new()).unwrap();
         assert!(said(&framed, CONTENT_SECURITY_POLICY).contains("frame-ancestors 'self'"));
+    }
+
+    #[test]
+    fn a_page_is_kept_from_other_windows_and_from_devices() {
+        let (_place, web) = app();
+        let page = web.index(&HeaderMap::new()).unwrap();
+        assert_eq!(said(&page, OPENER_POLICY), "same-origin-allow-popups");
+        assert!(said(&page, PERMISSIONS_POLICY).contains("camera=()"));
     }
 }

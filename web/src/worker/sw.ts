@@ -32,13 +32,8 @@ addPlugins([
 ]);
 registerRoute(
   new NavigationRoute(createHandlerBoundToURL(PAGE), {
-    // A sign-in's window comes back to `/callback` with headers of its own: see `Web::page` of the server.
-    denylist: [
-      /^\/api\//,
-      /^\/(callback$|silent-callback\.html)/,
-      /^\/(openapi|app-config)\.json/,
-      /^\/(healthz|readyz|metrics)$/,
-    ],
+    // The page that a sign-in comes back to has headers of its own, and needs the network anyway.
+    denylist: [/^\/api\//, /^\/(callback|silent-callback\.html)(\?|$)/, /^\/(openapi|app-config)\.json/, /^\/(healthz|readyz|metrics)$/],
   }),
 );
 

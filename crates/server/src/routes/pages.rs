@@ -6,6 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::web::{OPENER_POLICY, confine};
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
@@ -14,6 +15,14 @@ const STYLESHEET: &str = "/page.css";
 /// The web app's page, or what is missing for it.
 pub(crate) async fn index(State(app): State<App>, asked: HeaderMap) -> Response {
     app.web().index(&asked).unwrap_or_else(missing)
+}
+
+/// The same page, for the provider's answer to a sign-in. A sign-in beside the page comes back in
+/// a window that must know the page that opened it, so this answer does not cut that tie.
+pub(crate) async fn callback(app: State<App>, asked: HeaderMap) -> Response {
+    let mut page = index(app, asked).await;
+    page.headers_mut().remove(OPENER_POLICY);
+    page
 }
 
 /// The web app's other files; everything else is not here.
@@ -36,7 +45,10 @@ pub(crate) async fn file(
 fn missing() -> Response {
     let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     let fresh = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    ([policy, fresh], Html(include_str!("../page/index.html"))).into_response()
+    let page = Html(include_str!("../page/index.html"));
+    let mut response = ([policy, fresh], page).into_response();
+    confine(response.headers_mut());
+    response
 }
 
 fn stylesheet() -> Response {
