@@ -100,12 +100,12 @@ def base_address(address: str) -> str:
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, TypeError):
-        raise BailiwickError(f"`{printable(address)}` is no address; give https://…") from None
+        raise BailiwickError("this is no address; give https://…") from None
     if url.userinfo:
         # The address itself stays unsaid: it holds a password.
         raise BailiwickError("an address must not hold a user or a password; leave them out")
     if url.query or url.fragment or not url.host:
-        raise BailiwickError(f"`{printable(address)}` is no base address; give https://host/path")
+        raise BailiwickError("this is no base address; give https://host/path")
     if url.scheme != "https" and not (url.scheme == "http" and _is_here(url.host)):
         raise BailiwickError(
             f"`{printable(address)}` would send tokens in the clear; give an https:// address"

@@ -1,11 +1,10 @@
 //! The command line.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 /// Retrieval in which every answer stays inside what the person who asked may read.
 #[derive(Debug, Parser)]
@@ -26,13 +25,13 @@ pub(crate) struct Cli {
     pub(crate) json: bool,
     /// How log lines look. What is logged: the variable RUST_LOG.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
+pub(crate) enum LogFormat {
     Text,
     Json,
 }
@@ -130,6 +129,10 @@ fn attribute(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "write a number and a unit, such as 30m or 90d")
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   bailiwick ask --as alice \"What is project Phoenix?\"
@@ -184,10 +187,10 @@ pub(crate) enum Agents {
         #[arg(long, value_delimiter = ',')]
         audience: Vec<String>,
         /// How long a token lasts, such as 30m.
-        #[arg(long, value_parser = humantime::parse_duration)]
+        #[arg(long, value_parser = duration)]
         ttl: Option<Duration>,
         /// How long the delegation lasts, such as 90d.
-        #[arg(long, value_parser = humantime::parse_duration)]
+        #[arg(long, value_parser = duration)]
         expires: Option<Duration>,
         /// The labels that it may write: ATTRIBUTE=VALUE, ATTRIBUTE<=VALUE or ATTRIBUTE>=VALUE. May
         /// be repeated; all must hold, and several = of one attribute allow each of the values.
@@ -418,17 +421,13 @@ pub(crate) struct Restore {
     pub(crate) folder: PathBuf,
 }
 
-/// Sends the log to standard error.
-pub(crate) fn log(cli: &Cli) {
-    let quiet = !matches!(cli.command, Command::Serve);
-    let default = if quiet { "warn" } else { "info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match cli.log_format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
-    }
+/// Reads the command line. What is wrong with a value is said without the value, which may be a
+/// secret in the wrong place.
+pub(crate) fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|mut error| {
+        if error.get(ContextKind::InvalidValue).is_some() {
+            error.insert(ContextKind::InvalidValue, ContextValue::String("…".into()));
+        }
+        error.exit()
+    })
 }

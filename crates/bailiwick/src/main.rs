@@ -4,25 +4,19 @@ mod assemble;
 mod cli;
 mod commands;
 mod config;
+mod log;
 mod manifest;
 mod print;
 mod toml_file;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::Cli;
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    cli::log(&cli);
+    let cli = cli::parse();
+    let log = log::start(&cli);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return print::failure(&error.into()),
+        Err(error) => return log.failure(&error.into()),
     };
-    match runtime.block_on(commands::run(cli)) {
-        Ok(code) => code,
-        Err(error) => print::failure(&error),
-    }
+    runtime.block_on(commands::run(cli)).unwrap_or_else(|error| log.failure(&error))
 }

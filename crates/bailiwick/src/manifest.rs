@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// Where the manifests are in the data directory.
@@ -33,7 +33,7 @@ impl Manifest {
         let file = data_dir.join(FOLDER).join(format!("{name}.json"));
         let ids = match fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text)
-                .with_context(|| format!("{} is damaged; remove it", file.display()))?,
+                .map_err(|_| anyhow!("{} is damaged; remove it", file.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => return Err(error).with_context(|| file.display().to_string()),
         };

@@ -1,16 +1,13 @@
 //! What people and programs read on the terminal.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use anyhow::Result;
 use serde::Serialize;
 
-/// Prints a failure with its causes, and gives the exit code for it.
-pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
-    // Nothing is left to do when even standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {}", visible(&format!("{error:#}")));
-    ExitCode::FAILURE
+/// A failure with its causes, as a line for people.
+pub(crate) fn failure(error: &anyhow::Error) -> String {
+    format!("error: {}\n", visible(&format!("{error:#}")))
 }
 
 /// Prints what an operator should know although the command did its work.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use bailiwick_redact::without_values;
 use serde::de::DeserializeOwned;
 
 /// Reads the text of a file. The error names the file, the line, and the key or the table; never a
@@ -10,32 +11,46 @@ use serde::de::DeserializeOwned;
 pub(crate) fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
     toml::from_str(text).map_err(|error| {
         let place = error.span().map_or_else(String::new, |span| place(text, span.start));
-        let problem = match nearest(error.message()) {
-            Some((unknown, meant)) => format!("`{unknown}` is unknown; did you mean `{meant}`?"),
-            None => error.message().to_owned(),
-        };
+        let problem =
+            meant(error.message()).unwrap_or_else(|| without_values(error.message()));
         anyhow!("{}{place}: {problem}", path.display())
     })
 }
 
 fn place(text: &str, start: usize) -> String {
     let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-    let written = text.lines().nth(line).unwrap_or_default().trim();
-    let name = match written.split_once('=') {
-        Some((key, _)) if !written.starts_with('[') => key.trim_end(),
-        _ if written.starts_with('[') => written,
-        _ => "",
-    };
-    let comma = if name.is_empty() { "" } else { ", " };
-    format!(", line {}{comma}{name}", line + 1)
+    // What is no TOML may have anything before a `=`.
+    let is_toml = text.parse::<toml::Table>().is_ok();
+    let written = text.lines().nth(line).filter(|_| is_toml).and_then(name);
+    let name = written.map(|name| format!(", {name}")).unwrap_or_default();
+    format!(", line {}{name}", line + 1)
 }
 
-/// Out of serde's message, the name that is unknown, and the known one that is most like it.
-fn nearest(message: &str) -> Option<(&str, &str)> {
+/// The key or the table's header with which a line begins.
+fn name(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let is_name = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        !name.is_empty() && name.chars().all(plain)
+    };
+    if line.starts_with('[') {
+        let (header, _) = line.split_once('#').unwrap_or((line, ""));
+        let header = header.trim_end();
+        return is_name(header.trim_matches(['[', ']'])).then_some(header);
+    }
+    let (key, _) = line.split_once('=')?;
+    is_name(key.trim_end()).then_some(key.trim_end())
+}
+
+/// Out of serde's message about an unknown name, the known one that is most like it. An unknown
+/// key is named; an unknown value is not.
+fn meant(message: &str) -> Option<String> {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let is_name = message.starts_with("unknown field") || message.starts_with("unknown variant");
-    let unknown = quoted.next().filter(|_| is_name)?;
+    let is_key = message.starts_with("unknown field");
+    let unknown = quoted.next().filter(|_| is_key || message.starts_with("unknown variant"))?;
     let ranked = quoted.map(|known| (strsim::damerau_levenshtein(unknown, known), known));
     let (distance, known) = ranked.min()?;
-    (distance <= 1 + unknown.len() / 2).then_some((unknown, known))
+    let unknown_is = if is_key { format!("`{unknown}` is") } else { "this value is".into() };
+    (distance <= 1 + unknown.len() / 2)
+        .then(|| format!("{unknown_is} unknown; did you mean `{known}`?"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bailiwick_redact::without_values;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -62,7 +63,11 @@ pub fn parse_people(toml: &str) -> Result<Vec<Person>, PeopleError> {
         #[serde(default)]
         person: Vec<Person>,
     }
-    let list: List = toml::from_str(toml).map_err(|error| PeopleError::Form(error.to_string()))?;
+    let list: List = toml::from_str(toml).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = 1 + toml.bytes().take(start).filter(|byte| *byte == b'\n').count();
+        PeopleError::Form(format!("line {line}: {}", without_values(error.message())))
+    })?;
     check(&list.person)?;
     Ok(list.person)
 }

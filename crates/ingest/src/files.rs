@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bailiwick_policy::Schema;
+use bailiwick_redact::without_values;
 use ignore::WalkBuilder;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -94,8 +95,9 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// What a parser says of a file, without what the file says.
     pub(crate) fn broken(why: impl std::fmt::Display) -> Self {
-        Self::Broken(crate::http::printable(&why.to_string()))
+        Self::Broken(crate::http::printable(&without_values(why)))
     }
 
     fn of(self, file: &Path) -> FileError {

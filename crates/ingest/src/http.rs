@@ -76,7 +76,7 @@ pub(crate) struct Base {
 impl Base {
     /// Takes HTTPS, and plain HTTP only to this machine, because a token travels with every call.
     pub(crate) fn parse(address: &str) -> Result<Self, HttpError> {
-        let wrong = |why: &str| HttpError::Settings(format!("`{}` {why}", printable(address)));
+        let wrong = |why: &str| HttpError::Settings(format!("the address {why}"));
         let url = Url::parse(address).map_err(|_| wrong("is not an address; give https://…"))?;
         if !url.username().is_empty() || url.password().is_some() {
             // The address itself stays unsaid: it holds a password.

@@ -169,7 +169,7 @@ fn key(section: &str, access: &Access<'_>) -> Result<Option<SecretString>, Model
             Ok(key) => key,
             Err(_) => {
                 return refused(format!(
-                    "{section}.api_key_env names {variable}, which is not set; set it"
+                    "{section}.api_key_env must name a variable that is set, and hold no key itself"
                 ));
             }
         },
@@ -177,8 +177,7 @@ fn key(section: &str, access: &Access<'_>) -> Result<Option<SecretString>, Model
             Ok(key) => key,
             Err(error) => {
                 return refused(format!(
-                    "{section}.api_key_file {} cannot be read: {}; check its path and mode",
-                    path.display(),
+                    "{section}.api_key_file cannot be read: {}; check its path and mode",
                     error.kind()
                 ));
             }

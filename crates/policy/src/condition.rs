@@ -60,7 +60,7 @@ impl Operator {
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|operator| operator.name() == name);
         let known = Self::ALL.map(Self::name).join(", ");
-        named.ok_or_else(|| format!("`{name}` is not one of {known}"))
+        named.ok_or_else(|| format!("write one of {known}"))
     }
 
     /// Refuses an operator that means nothing for this attribute.

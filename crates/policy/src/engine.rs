@@ -125,7 +125,7 @@ impl Unavailable {
 /// The engine that a configuration names; none for the rules alone.
 pub(crate) fn open(config: &PolicyConfig) -> Result<Option<Arc<dyn Engine>>, PolicyError> {
     if !NAMES.contains(&config.engine.as_str()) {
-        return Err(PolicyError::UnknownEngine(config.engine.clone()));
+        return Err(PolicyError::UnknownEngine);
     }
     let tables = [
         ("rego", config.rego.is_some()),

@@ -49,8 +49,8 @@ pub(crate) struct InForce {
 #[non_exhaustive]
 pub enum PolicyError {
     /// There is no such engine.
-    #[error("policy.engine: `{0}` is not one of rules, rego, opa, authzen")]
-    UnknownEngine(String),
+    #[error("policy.engine: write one of rules, rego, opa, authzen")]
+    UnknownEngine,
     /// A rule is wrong.
     #[error(transparent)]
     Rules(#[from] RulesError),

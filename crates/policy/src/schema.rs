@@ -350,9 +350,7 @@ fn attribute(config: &AttributeConfig, seen: &mut BTreeSet<String>) -> Result<At
         "keyword" => Kind::Keyword,
         "integer" => Kind::Integer,
         "level" => level(config)?,
-        other => {
-            return Err(format!("type `{other}` is not one of keyword, integer, level"));
-        }
+        _ => return Err("type: write one of keyword, integer, level".into()),
     };
     let names_levels = !config.levels.is_empty() || !config.aliases.is_empty();
     if names_levels && !matches!(kind, Kind::Level { .. }) {

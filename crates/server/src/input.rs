@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use bailiwick_redact::without_values;
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
 
@@ -58,7 +59,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let field = error.path().to_string();
             let place = if field == "." { String::new() } else { format!("{field}: ") };
-            Problem::bad_request(format!("The JSON body is wrong: {place}{}", error.inner()))
+            let problem = without_values(error.inner());
+            Problem::bad_request(format!("The JSON body is wrong: {place}{problem}"))
         })?;
         json.end()
             .map_err(|error| Problem::bad_request(format!("The JSON body is wrong: {error}")))?;
@@ -90,6 +92,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
         let query = Query::<T>::from_request_parts(parts, state).await;
         query
             .map(|Query(value)| Self(value))
-            .map_err(|error| Problem::bad_request(error.body_text()))
+            .map_err(|error| Problem::bad_request(without_values(error.body_text())))
     }
 }

@@ -8,6 +8,7 @@ use bailiwick_identity as identity;
 use bailiwick_index::{EmbeddedIndex, Index as _};
 use bailiwick_policy as policy;
 use bailiwick_policy::{AttributeConfig, PolicyConfig, Schema};
+use bailiwick_redact::without_values;
 use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -31,7 +32,7 @@ struct Config {
 pub(crate) fn schema(attributes: Value) -> PyResult<Arc<Schema>> {
     let attributes: Vec<AttributeConfig> = serde_json::from_value(attributes).map_err(|error| {
         let advice = r#"give dicts such as {"name": "department", "type": "keyword"}"#;
-        BailiwickError::new_err(format!("attribute: {error}; {advice}"))
+        BailiwickError::new_err(format!("attribute: {}; {advice}", without_values(error)))
     })?;
     let schema = Schema::new(&attributes);
     schema.map(Arc::new).map_err(|error| BailiwickError::new_err(error.to_string()))
@@ -67,7 +68,8 @@ impl Policy {
         let config = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-            BailiwickError::new_err(format!("policy, line {line}: {}", error.message()))
+            let problem = without_values(error.message());
+            BailiwickError::new_err(format!("policy, line {line}: {problem}"))
         });
         Self::of(config?)
     }

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bailiwick_redact::without_values;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -118,7 +119,7 @@ fn read_file(path: &Path) -> Result<Value, Failure> {
 }
 
 fn parse(content: &[u8]) -> Result<Value, Failure> {
-    serde_json::from_slice(content).map_err(|e| Failure::NotJson(e.to_string()))
+    serde_json::from_slice(content).map_err(|e| Failure::NotJson(without_values(e)))
 }
 
 impl Upstream {
@@ -179,14 +180,11 @@ fn credential(
         .map_err(|_| wrong("upstream_header", "write the name of an HTTP header"))?;
     let value =
         std::env::var(variable).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
-            wrong("upstream_header_env", &format!("the environment variable {variable} is not set"))
+            let reason = "name a variable that is set; the credential itself does not belong here";
+            wrong("upstream_header_env", reason)
         })?;
-    let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| {
-        wrong(
-            "upstream_header_env",
-            &format!("the environment variable {variable} is no header value"),
-        )
-    })?;
+    let mut value = HeaderValue::try_from(value.as_str())
+        .map_err(|_| wrong("upstream_header_env", "the variable holds no header value"))?;
     value.set_sensitive(true);
     Ok(Some((name, value)))
 }

@@ -36,10 +36,13 @@ fn token_from_environment() -> Result<SecretString> {
 
 /// A client that takes the token nowhere but to the server, and never in the clear.
 fn client(server: &str) -> Result<Client> {
-    let url = Url::parse(server).with_context(|| format!("`{server}` is not an address"))?;
+    let url = Url::parse(server).context("--server is not an address; give https://…")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("--server must not hold a user or password");
+    }
     let here = is_loopback(&url);
     if url.scheme() != "https" && !here {
-        bail!("`{server}` would get your token in the clear; use https");
+        bail!("the server would get your token in the clear; use https");
     }
     let mut client = Client::builder().redirect(Policy::none());
     if here {

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bailiwick_policy::{CaseResult, Cases, RegoTest, Unavailable};
+use bailiwick_redact::without_values;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::assemble;
@@ -101,7 +103,7 @@ pub(crate) fn cases(file: &Path) -> Result<Cases> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     if file.extension().is_some_and(|kind| kind == "json") {
-        serde_json::from_str(&text).with_context(|| file.display().to_string())
+        json(&text).with_context(|| file.display().to_string())
     } else {
         toml_file::parse(&text, file)
     }
@@ -115,5 +117,9 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>> {
         }
         None => text.to_owned(),
     };
-    serde_json::from_str(&text).context("write a JSON object, or @ and the name of a file")
+    json(&text).context("write a JSON object, or @ and the name of a file")
+}
+
+fn json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| anyhow!(without_values(error)))
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: where there is an audit trail, a question is on it before it is answered.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -103,7 +104,8 @@ pub(crate) async fn diff(
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
-            print::failure(&error);
+            // Nothing is left to do when even standard error is closed.
+            let _ = std::io::stderr().write_all(print::failure(&error).as_bytes());
             ExitCode::from(2)
         }
     }

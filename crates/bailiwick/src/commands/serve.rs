@@ -12,8 +12,13 @@ pub(crate) async fn run(config: &Config) -> Result<()> {
         format!("cannot listen on {}; is another server running? change `listen`", config.listen)
     })?;
     let app = assemble::app(config)?;
-    print::line(format!("Bailiwick listens on http://{}", listener.local_addr()?))?;
+    announce(format!("Bailiwick listens on http://{}", listener.local_addr()?));
     bailiwick_server::serve(listener, app, stopped()).await.context("the server failed")
+}
+
+/// Prints where the server listens. A server whose output nobody takes runs all the same.
+fn announce(text: String) {
+    std::thread::spawn(move || print::line(text));
 }
 
 /// Waits for Ctrl-C or the signal with which a service manager stops a process.

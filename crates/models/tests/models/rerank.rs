@@ -81,7 +81,7 @@ fn configurations_that_cannot_work_name_the_key() {
         (with(&|c| c.candidates = Some(0)), "rerank.candidates must lie"),
         (with(&|c| c.candidates = Some(201)), "rerank.candidates must lie"),
         (with(&|c| c.timeout_seconds = Some(0)), "rerank.timeout_seconds must lie"),
-        (with(&|c| c.api_key_env = Some("BAILIWICK_NO_SUCH_KEY".into())), "BAILIWICK_NO_SUCH_KEY"),
+        (with(&|c| c.api_key_env = Some("BAILIWICK_NO_SUCH_KEY".into())), "api_key_env must name"),
     ] {
         assert!(error.contains(key), "{error}");
     }

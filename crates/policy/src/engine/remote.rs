@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use bailiwick_identity::is_loopback;
+use bailiwick_redact::without_values;
 use futures::StreamExt;
 use reqwest::{Client, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -162,7 +163,7 @@ impl Remote {
         }
         let answer = answered.and_then(|answer| {
             serde_json::from_slice(&answer).map_err(|error| Failure {
-                cause: format!("the answer is malformed: {error}"),
+                cause: format!("the answer is malformed: {}", without_values(error)),
                 may_pass: false,
             })
         });
@@ -219,9 +220,9 @@ fn token(config: &RemoteConfig) -> Result<Option<SecretString>, String> {
             return Err("token_env and token_file exclude each other; remove one".into());
         }
         (Some(name), None) => std::env::var(name)
-            .map_err(|_| format!("token_env names {name}, which is not set; set it"))?,
+            .map_err(|_| "token_env must name a variable that is set, and hold no token itself")?,
         (None, Some(path)) => std::fs::read_to_string(path)
-            .map_err(|error| format!("token_file {}: {}", path.display(), error.kind()))?,
+            .map_err(|error| format!("token_file cannot be read: {}", error.kind()))?,
     };
     let token = token.trim();
     if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {

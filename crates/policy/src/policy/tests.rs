@@ -204,7 +204,7 @@ fn both_ways_of_writing_a_group_mean_the_same() {
 fn mistakes_in_rules_are_errors_that_name_their_place() {
     let mistakes = [
         (json!({"attribute": "colour", "op": "in", "claim": "c"}), "colour"),
-        (json!({"attribute": "department", "op": "like", "claim": "c"}), "like"),
+        (json!({"attribute": "department", "op": "like", "claim": "c"}), "write one of eq, in"),
         (json!({"attribute": "department", "op": "lte", "claim": "c"}), "order"),
         (json!({"attribute": "groups", "op": "in", "claim": "c"}), "list"),
         (json!({"attribute": "department", "op": "in"}), "claim"),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+use bailiwick_redact::without_values;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::instructions::Instruction;
 use regorus::rvm::program::Program;
@@ -58,7 +59,8 @@ impl Ready {
         for (path, text) in &sources.data {
             let refused =
                 |error: &dyn fmt::Display| PolicyError::engine("rego", format!("{path}: {error}"));
-            let json: Json = serde_json::from_str(text).map_err(|error| refused(&error))?;
+            let json: Json =
+                serde_json::from_str(text).map_err(|error| refused(&without_values(error)))?;
             interpreter.add_data(Value::from(json)).map_err(|error| refused(&error))?;
         }
         let compiled = interpreter.compile_with_entrypoint(&ALLOW.into());
@@ -225,16 +227,18 @@ fn refuse_chance(program: &Program) -> Result<(), PolicyError> {
 /// regorus draws a picture of the place; this takes the place and the message out of it.
 fn wrong(error: &dyn fmt::Display) -> PolicyError {
     let told = error.to_string();
-    let place = told.lines().find_map(|line| line.trim().strip_prefix("--> "));
     let message = told.lines().find_map(|line| line.strip_prefix("error: "));
-    let place = place.and_then(|place| {
-        let (rest, column) = place.rsplit_once(':')?;
-        let (path, line) = rest.rsplit_once(':')?;
-        Some(format!("{path}, line {line}, column {column}"))
-    });
-    let problem = match (place, message) {
+    let problem = match (place(&told), message) {
         (Some(place), Some(message)) => format!("{place}: {message}"),
         _ => told.trim().to_owned(),
     };
     PolicyError::engine("rego", problem)
+}
+
+/// The place in regorus's picture of it.
+pub(super) fn place(told: &str) -> Option<String> {
+    let place = told.lines().find_map(|line| line.trim().strip_prefix("--> "))?;
+    let (rest, column) = place.rsplit_once(':')?;
+    let (path, line) = rest.rsplit_once(':')?;
+    Some(format!("{path}, line {line}, column {column}"))
 }

@@ -10,7 +10,7 @@ use regorus::rvm::vm::RegoVM;
 use regorus::{MemoryBudgetConfig, Value};
 use serde_json::Value as Json;
 
-use super::compile::{Compiled, Ready};
+use super::compile::{Compiled, Ready, place};
 use super::parts::{Node, Plan};
 use super::{ALLOW, Limits};
 use crate::engine::{Question, Reads, Unavailable};
@@ -309,14 +309,24 @@ impl Evaluator {
     fn quick(&mut self, rule: &str, input: Value) -> Verdict {
         self.machine.set_input(input);
         let said = self.machine.execute_entry_point_by_name(rule);
-        Ok(said.map_err(|error| error.to_string())? == Value::Bool(true))
+        Ok(said.map_err(|error| cause(&error))? == Value::Bool(true))
     }
 
     fn thorough(&mut self, rule: &str, input: Value) -> Verdict {
         self.interpreter.set_input(input);
         let said = self.interpreter.eval_rule(rule.to_owned());
-        Ok(said.map_err(|error| error.to_string())? == Value::Bool(true))
+        Ok(said.map_err(|error| cause(&error))? == Value::Bool(true))
     }
+}
+
+/// What of an evaluator's error may be logged. The rest quotes claims and attributes: kept are the
+/// place in the policy, and a limit that was reached.
+fn cause(error: &impl std::fmt::Display) -> String {
+    let told = error.to_string();
+    if told.starts_with("Execution ") {
+        return told;
+    }
+    place(&told).unwrap_or_else(|| "an operation does not take what it is given".to_owned())
 }
 
 /// `input` for one label after another; what they have in common is made once.
