@@ -14,7 +14,7 @@ use crate::agent::{
     DelegationRequest,
 };
 use crate::audit::{Audit, Event, Kind, Outcome};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::config::AuthorityConfig;
 use crate::database;
 use crate::error::AuthorityError;
@@ -75,10 +75,23 @@ impl Authority {
         config: AuthorityConfig,
         audit: Arc<Audit>,
     ) -> Result<Self, AuthorityError> {
+        Self::open_with_clock(data_dir, config, audit, Clock::system())
+    }
+
+    /// [`open`](Self::open), with another clock than this machine's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with_clock(
+        data_dir: &Path,
+        config: AuthorityConfig,
+        audit: Arc<Audit>,
+        clock: Clock,
+    ) -> Result<Self, AuthorityError> {
         let trust_domain = config.validate()?;
         database::private_directory(data_dir)?;
         let key_directory = data_dir.join("keys");
-        let store = Store::open(data_dir, &key_directory)?;
+        let store = Store::open(data_dir, &key_directory, clock)?;
         let keys = Keys::new(key_directory)?;
         let inner = Inner { config, trust_domain, store, keys, audit };
         inner.ensure_key()?;
@@ -211,6 +224,10 @@ impl Authority {
         Ok(self.inner.store.check_files()?)
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
     pub(crate) fn audit(&self) -> &Audit {
         &self.inner.audit
     }
@@ -234,6 +251,12 @@ impl Authority {
 /// What opens something is recorded before it is committed; what closes something is committed
 /// first, so that a full disk never keeps a door open.
 impl Inner {
+    /// What the clock says, for what closes something or is only a note. What opens something asks
+    /// [`Store::now`].
+    pub(crate) fn now(&self) -> Timestamp {
+        self.store.clock.now()
+    }
+
     fn ensure_key(&self) -> Result<(), AuthorityError> {
         self.store.write(|writing| {
             if let Some(kid) = self.keys.ensure(writing)? {
@@ -255,7 +278,7 @@ impl Inner {
             name,
             client_id: Uuid::new_v4(),
             auth,
-            created_at: Timestamp::now(),
+            created_at: self.now(),
             revoked_at: None,
             last_used_at: None,
             documents: None,
@@ -306,7 +329,7 @@ impl Inner {
         if !(1..=MAX_DELEGATION_SECONDS).contains(&lifetime) {
             return Err(AuthorityError::Lifetime);
         }
-        let created_at = Timestamp::now();
+        let created_at = self.store.now()?;
         Ok(Delegation {
             id: DelegationId(0),
             permissions: Scopes::new(&request.permissions)?,
@@ -324,7 +347,7 @@ impl Inner {
     fn revoke_agent(&self, name: &str, by: &Administrator) -> Result<Agent, AuthorityError> {
         let agent = self.store.write(|writing| {
             let agent = known(writing, name)?;
-            writing.revoke_agent(agent.client_id, Timestamp::now())?;
+            writing.revoke_agent(agent.client_id, writing.now())?;
             known(writing, name)
         })?;
         self.audit.record_blocking(about(&agent, Kind::AgentRevoked, by))?;
@@ -337,7 +360,7 @@ impl Inner {
             if agent.delegation.is_none() {
                 return Err(AuthorityError::NothingDelegated(agent.name));
             }
-            writing.revoke_delegations(agent.client_id, Timestamp::now())?;
+            writing.revoke_delegations(agent.client_id, writing.now())?;
             known(writing, name)
         })?;
         self.audit.record_blocking(about(&agent, Kind::DelegationRevoked, by))?;

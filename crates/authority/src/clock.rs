@@ -1,6 +1,7 @@
 //! Points in time, as this crate stores and shows them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -18,6 +19,32 @@ const MILLISECONDS: &[BorrowedFormatItem<'_>] =
 /// The AuthSec clients read other forms wrongly: a fraction of any length but six, or no zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
+
+/// Where the time comes from.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The clock of this machine.
+    pub fn system() -> Self {
+        Self::new(Timestamp::now)
+    }
+
+    /// Another clock, such as a test's.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}
 
 impl Timestamp {
     /// This second.
@@ -51,8 +78,8 @@ impl Timestamp {
         at.and_then(|at| at.format(MILLISECONDS).ok()).unwrap_or_default()
     }
 
-    pub(crate) fn earlier(self, seconds: i64) -> Self {
-        Self(self.0.saturating_sub(seconds))
+    pub(crate) fn earlier(self, seconds: u64) -> Self {
+        Self(self.0.saturating_sub_unsigned(seconds))
     }
 
     /// `seconds` later.

@@ -281,6 +281,7 @@ impl Authority {
 
 impl Inner {
     fn issue(&self, id: Uuid, asked: Option<&str>) -> Result<(Minted, Agent), IssueError> {
+        let now = self.store.now()?;
         let agent = self
             .store
             .read(|c| store::agent(c, By::ClientId(id)))?
@@ -291,7 +292,7 @@ impl Inner {
         if agent.auth != Authentication::ClientId {
             return Err(IssueError::WeakCredential);
         }
-        let delegation = usable(&agent)?;
+        let delegation = usable(&agent, now)?;
         let scopes = match asked {
             None => delegation.permissions.clone(),
             Some(asked) => {
@@ -313,9 +314,9 @@ impl Inner {
 }
 
 /// What is delegated to `agent` now, if it permits anything.
-fn usable(agent: &Agent) -> Result<&Delegation, IssueError> {
+fn usable(agent: &Agent, now: Timestamp) -> Result<&Delegation, IssueError> {
     let delegation = agent.delegation.as_ref().ok_or(IssueError::NothingDelegated)?;
-    if delegation.expires_at <= Timestamp::now() {
+    if delegation.expires_at <= now {
         return Err(IssueError::Expired { expired_at: delegation.expires_at });
     }
     if delegation.permissions.is_empty() {

@@ -1,6 +1,7 @@
 //! What goes wrong for an operator: opening, registering, delegating, rotating.
 
 use crate::audit::AuditError;
+use crate::clock::Timestamp;
 use crate::config::MAX_TOKEN_TTL_SECONDS;
 use crate::database::DatabaseError;
 use crate::scope::ScopeError;
@@ -71,6 +72,20 @@ pub enum AuthorityError {
     /// A delegation that would be over at once or never.
     #[error("a delegation lasts 1 second to 10 years")]
     Lifetime,
+    /// The clock is behind, so rows that would refuse something may be deleted already.
+    #[error(
+        "the clock says {now}, but {latest} was seen before, so nothing is issued or accepted; set \
+         the clock right, or, if it was ahead before and is right now, run `bailiwick clock accept`"
+    )]
+    ClockBehind {
+        /// What the clock says.
+        now: Timestamp,
+        /// The greatest time that was seen.
+        latest: Timestamp,
+    },
+    /// There is no clock to accept.
+    #[error("the clock is not behind, so there is nothing to accept")]
+    ClockNotBehind,
     /// The runtime stopped in the middle.
     #[error("the server is stopping")]
     Stopped,

@@ -33,7 +33,7 @@ use crate::error::AuthorityError;
 use crate::store::{self, KeyRow, Store, Writing};
 
 /// How long a retired key still verifies, in seconds: the longest token, and a minute for clocks.
-const OVERLAP_SECONDS: u64 = MAX_TOKEN_TTL_SECONDS + 60;
+pub(crate) const OVERLAP_SECONDS: u64 = MAX_TOKEN_TTL_SECONDS + 60;
 
 /// Larger files are no RSA 2048 keys.
 const MAX_FILE_BYTES: u64 = 16 * 1024;
@@ -74,7 +74,7 @@ impl Keys {
     /// Makes a new key the current one, and removes the private halves of those whose last token
     /// has expired. The public halves stay: they verify checkpoints of the audit trail.
     pub(crate) fn rotate(&self, writing: &Writing<'_>) -> Result<String, AuthorityError> {
-        let now = Timestamp::now();
+        let now = writing.now();
         for key in writing.keys()?.iter().filter(|key| !verifies(key, now)) {
             match fs::remove_file(self.file(&key.kid)) {
                 Err(e) if e.kind() != ErrorKind::NotFound => {
@@ -137,7 +137,7 @@ impl Keys {
 }
 
 fn verifying_rows(store: &Store) -> Result<Vec<KeyRow>, AuthorityError> {
-    let now = Timestamp::now();
+    let now = store.clock.now();
     let mut rows = store.read(store::keys)?;
     rows.retain(|key| verifies(key, now));
     Ok(rows)

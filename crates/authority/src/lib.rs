@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod accept_clock;
 mod agent;
 pub mod audit;
 mod authority;
@@ -18,6 +19,7 @@ mod store;
 mod token;
 pub mod vault;
 
+pub use accept_clock::AcceptedClock;
 pub use agent::{
     Agent, Authentication, Bounds, DEFAULT_DELEGATION_SECONDS, Delegation, DelegationId,
     DelegationRequest,
@@ -25,7 +27,7 @@ pub use agent::{
 pub use audit::{Audit, AuditError};
 pub use authority::{Administrator, Authority};
 pub use backup::back_up;
-pub use clock::Timestamp;
+pub use clock::{Clock, Timestamp};
 pub use config::{AuthorityConfig, MAX_TOKEN_TTL_SECONDS};
 pub use database::DatabaseError;
 pub use delegation_token::{DelegationTokenRequest, IssueError, IssuedToken};

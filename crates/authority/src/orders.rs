@@ -8,7 +8,6 @@
 use crate::agent::Agent;
 use crate::audit::{Event, Kind};
 use crate::authority::{Administrator, Authority, Inner, about, known};
-use crate::clock::Timestamp;
 use crate::error::AuthorityError;
 use crate::store;
 
@@ -84,13 +83,18 @@ impl Authority {
         self.blocking(move |inner| inner.dispose(&name, Act::Purge, &by)).await
     }
 
-    /// The orders with higher numbers than `number`, in turn.
+    /// The orders with higher numbers than `number`, in turn. Whoever reads for people asks for
+    /// them first, so this is where a clock that is behind stops everybody.
     ///
     /// # Errors
-    /// The database cannot be read.
+    /// The database cannot be read, or the clock is behind.
     pub async fn orders_after(&self, number: u64) -> Result<Vec<Order>, AuthorityError> {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        self.blocking(move |inner| Ok(inner.store.read(|c| store::orders_after(c, number))?)).await
+        self.blocking(move |inner| {
+            inner.store.now()?;
+            Ok(inner.store.read(|c| store::orders_after(c, number))?)
+        })
+        .await
     }
 }
 
@@ -98,8 +102,8 @@ impl Inner {
     fn quarantine(&self, name: &str, by: &Administrator) -> Result<Agent, AuthorityError> {
         let agent = self.store.write(|writing| {
             let agent = known(writing, name)?;
-            writing.revoke_agent(agent.client_id, Timestamp::now())?;
-            writing.order(agent.client_id, Act::Quarantine, Timestamp::now())?;
+            writing.revoke_agent(agent.client_id, writing.now())?;
+            writing.order(agent.client_id, Act::Quarantine, writing.now())?;
             known(writing, name)
         })?;
         self.audit.record_blocking(event(&agent, Kind::AgentRevoked, Act::Quarantine, by))?;
@@ -112,7 +116,7 @@ impl Inner {
             if agent.documents.as_deref() != Some("quarantined") {
                 return Err(AuthorityError::NotQuarantined(agent.name));
             }
-            writing.order(agent.client_id, act, Timestamp::now())?;
+            writing.order(agent.client_id, act, writing.now())?;
             self.audit.record_blocking(event(&agent, Kind::Admin, act, by))?;
             known(writing, name)
         })

@@ -3,6 +3,7 @@
 //! Invariant: nothing read here is kept in memory between two requests, so what another process
 //! writes is in force at the next one.
 
+mod clock;
 mod people;
 
 use std::path::{Path, PathBuf};
@@ -13,10 +14,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use uuid::Uuid;
 
 use crate::agent::{Agent, Authentication, Bounds, Delegation, DelegationId};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::database::{self, DatabaseError, Shape};
 use crate::orders::{Act, Order};
 use crate::scope::Scopes;
+pub(crate) use clock::accepted_at;
 pub(crate) use people::{any_revoked, person};
 
 pub(crate) const SHAPE: Shape = Shape(&[
@@ -93,11 +95,19 @@ pub(crate) const SHAPE: Shape = Shape(&[
             seal TEXT NOT NULL
         ) STRICT, WITHOUT ROWID;
     ",
+    "
+        CREATE TABLE clock (
+            id          INTEGER PRIMARY KEY CHECK (id = 1),
+            latest      INTEGER NOT NULL,
+            accepted_at INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO clock VALUES (1, 0, 0);
+    ",
 ]);
 
 /// How long a row outlives the token that it is about, in seconds.
 /// A clock that steps back must not bring a revoked token to life.
-const MEMORY_SECONDS: i64 = 24 * 3600;
+const MEMORY_SECONDS: u64 = 24 * 3600;
 
 /// A signing key as the database knows it: the private half is in a file.
 pub(crate) struct KeyRow {
@@ -136,6 +146,7 @@ pub(crate) struct Reach {
 }
 
 pub(crate) struct Store {
+    pub(crate) clock: Clock,
     path: PathBuf,
     files: OpenFiles,
     writer: Mutex<Connection>,
@@ -144,12 +155,12 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the database. `keys` is the directory whose content shows that there was one.
-    pub(crate) fn open(data_dir: &Path, keys: &Path) -> Result<Self, DatabaseError> {
+    pub(crate) fn open(data_dir: &Path, keys: &Path, clock: Clock) -> Result<Self, DatabaseError> {
         let path = file(data_dir, keys)?;
         let connection = database::open(&path, &SHAPE)?;
         check(&connection, &path)?;
         let files = database::open_files(&path)?;
-        Ok(Self { path, files, writer: Mutex::new(connection), readers: Mutex::default() })
+        Ok(Self { clock, path, files, writer: Mutex::new(connection), readers: Mutex::default() })
     }
 
     /// Checks that what is read and written here is the database of the data directory.
@@ -183,7 +194,8 @@ impl Store {
         let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
-        let writing = Writing { transaction, path: &self.path };
+        let writing = Writing { transaction, path: &self.path, now: self.clock.now() };
+        writing.note_time()?;
         let result = job(&writing)?;
         writing.transaction.commit().map_err(wrong)?;
         self.check_files()?;
@@ -216,9 +228,15 @@ fn check(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
 pub(crate) struct Writing<'a> {
     transaction: Transaction<'a>,
     path: &'a Path,
+    now: Timestamp,
 }
 
 impl Writing<'_> {
+    /// Rows of tokens that expired before this second may go.
+    fn forgotten(&self) -> i64 {
+        self.now.earlier(MEMORY_SECONDS).unix()
+    }
+
     fn run<T>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -316,7 +334,7 @@ impl Writing<'_> {
     /// Revokes a token, once more if it was revoked already.
     pub(crate) fn revoke_token(&self, jti: &str, expires_at: i64) -> Result<(), DatabaseError> {
         self.run(|c| {
-            c.execute("DELETE FROM revoked_tokens WHERE expires_at < ?1", [forgotten()])?;
+            c.execute("DELETE FROM revoked_tokens WHERE expires_at < ?1", [self.forgotten()])?;
             c.execute(
                 "INSERT OR IGNORE INTO revoked_tokens (jti, expires_at) VALUES (?1, ?2)",
                 params![jti, expires_at],
@@ -333,7 +351,7 @@ impl Writing<'_> {
         expires_at: i64,
     ) -> Result<(), DatabaseError> {
         self.run(|c| {
-            c.execute("DELETE FROM exchanged_tokens WHERE expires_at < ?1", [forgotten()])?;
+            c.execute("DELETE FROM exchanged_tokens WHERE expires_at < ?1", [self.forgotten()])?;
             c.execute(
                 "INSERT INTO exchanged_tokens (jti, parent, expires_at) VALUES (?1, ?2, ?3)",
                 params![jti, parent, expires_at],
@@ -350,7 +368,7 @@ impl Writing<'_> {
         expires_at: i64,
     ) -> Result<bool, DatabaseError> {
         self.run(|c| {
-            c.execute("DELETE FROM used_assertions WHERE expires_at < ?1", [forgotten()])?;
+            c.execute("DELETE FROM used_assertions WHERE expires_at < ?1", [self.forgotten()])?;
             c.execute(
                 "INSERT OR IGNORE INTO used_assertions (client_id, jti, expires_at)
                  VALUES (?1, ?2, ?3)",
@@ -407,11 +425,6 @@ impl Writing<'_> {
 pub(crate) fn seals(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare_cached("SELECT seal FROM audit_seals")?;
     statement.query_map([], |row| row.get(0))?.collect()
-}
-
-/// Rows of tokens that expired before this second may go.
-fn forgotten() -> i64 {
-    Timestamp::now().unix().saturating_sub(MEMORY_SECONDS)
 }
 
 /// How an agent is looked up.

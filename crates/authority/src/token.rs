@@ -282,7 +282,7 @@ impl Minted {
 
 impl Inner {
     pub(crate) fn mint(&self, draft: Draft<'_>) -> Result<Minted, AuthorityError> {
-        let now = Timestamp::now();
+        let now = self.store.now()?;
         let ttl = draft.delegation.ttl_seconds.min(self.config.token_ttl_seconds);
         let end = now.plus(ttl).min(draft.delegation.expires_at).min(draft.not_after);
         let claims = TokenClaims {
@@ -327,7 +327,7 @@ impl Inner {
             max_lifetime_seconds: MAX_TOKEN_TTL_SECONDS,
             ..Profile::access_token(self.config.issuer.clone(), audiences)
         };
-        let now = Timestamp::now().unix();
+        let now = self.store.now()?.unix();
         let keys = self.keys.verifying(&self.store)?;
         let payload = jws::verify(token, &profile, &keys, now)?;
         let claims: TokenClaims = serde_json::from_value(Value::Object(payload))
@@ -363,7 +363,7 @@ impl Inner {
                 .store
                 .read(|c| store::token_state(c, delegation, &jti))?
                 .ok_or_else(|| Refusal::invalid("its delegation is unknown"))?;
-            let parent = live.narrow(state, hop)?;
+            let parent = live.narrow(state, hop, self.now())?;
             match parent {
                 Some(parent) => jti = parent,
                 None if live.claims.sub_id.is_some() => {
@@ -394,7 +394,12 @@ pub(crate) struct Live {
 impl Live {
     /// Applies what the database says of the token itself (`hop` 0) or of one that it came from.
     /// Returns the token that this one came from.
-    fn narrow(&mut self, state: store::TokenState, hop: usize) -> Result<Option<String>, Refusal> {
+    fn narrow(
+        &mut self,
+        state: store::TokenState,
+        hop: usize,
+        now: Timestamp,
+    ) -> Result<Option<String>, Refusal> {
         if state.revoked {
             return Err(Refusal::invalid("the token is revoked"));
         }
@@ -406,7 +411,7 @@ impl Live {
         }
         let active = state
             .active
-            .filter(|active| active.expires_at > Timestamp::now().unix())
+            .filter(|active| active.expires_at > now.unix())
             .ok_or_else(|| Refusal::invalid("nothing is delegated to the agent now"))?;
         if hop == 0 {
             if state.client_id != self.claims.client_id {

@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Rotate the signing keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Say that the clock is right, after it was ahead.
+    #[command(subcommand)]
+    Clock(Clock),
     /// Read and verify the audit trail.
     #[command(subcommand)]
     Audit(Audit),
@@ -239,6 +242,22 @@ pub(crate) enum Agents {
 pub(crate) enum Keys {
     /// Make a new signing key. Tokens of the old one stay good until they expire.
     Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Clock {
+    /// Take the time as it is now for right, although a later one was seen before.
+    #[command(after_help = "Example:
+  bailiwick clock accept --yes
+
+While the clock is behind a time that was seen before, nothing is issued or accepted, because rows
+that revoke a token may have been deleted too early. If the clock is wrong now, set it right instead.
+Afterwards every token that agents hold is refused, and they have to get new ones.")]
+    Accept {
+        /// The clock was looked at: it was ahead before, and is right now.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

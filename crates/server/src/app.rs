@@ -130,6 +130,7 @@ impl App {
         self.verifier.readiness()?;
         self.audit.readiness().await.map_err(|error| error.to_string())?;
         self.authority.readiness().map_err(|error| error.to_string())?;
+        self.authority.check_clock().await.map_err(|error| error.to_string())?;
         self.index.readiness().map_err(|error| error.to_string())
     }
 

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 pub(crate) async fn obey(app: &App) -> Result<(), Problem> {
     let orders = app.authority.orders_after(app.index.obeyed()).await.map_err(|error| {
         tracing::error!(%error, "the orders about agents' documents cannot be read");
-        Problem::unavailable("The authority's database cannot be read now; try again later.")
+        Problem::unavailable("The authority does not answer now; try again later.")
     })?;
     for authority::Order { number, agent, spiffe_id, act } in orders {
         let order = Order { number, agent: spiffe_id, act: translated(act) };

@@ -17,6 +17,9 @@ use crate::error::AuthorityError;
 
 /// How often somebody looks whether a checkpoint is due.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often the time is noted, so that a clock which is put back is noticed: every this many
+/// looks, once a minute.
+const LOOKS_BETWEEN_NOTES: u32 = 30;
 /// How often records that are too old are removed: every this many looks, once an hour.
 const LOOKS_BETWEEN_REMOVALS: u32 = 1800;
 /// How many records are removed at once; writers wait for it.
@@ -74,6 +77,11 @@ impl Authority {
             if let Err(error) = self.blocking(move |inner| inner.checkpoint_if_due(config)).await {
                 tracing::error!(%error, "no checkpoint of the audit trail was signed");
             }
+            if looks.is_multiple_of(LOOKS_BETWEEN_NOTES)
+                && let Err(error) = self.blocking(|inner| inner.store.note_time()).await
+            {
+                tracing::error!(%error, "the time was not noted");
+            }
             if looks.is_multiple_of(LOOKS_BETWEEN_REMOVALS)
                 && let Some(days) = config.keep_days
                 && let Err(error) = self.prune(days, &Administrator::CommandLine).await
@@ -103,7 +111,9 @@ impl Inner {
         let (sealed, at) = last.map_or((0, None), |last| (last.seq, Some(last.time)));
         let new = written.saturating_sub(sealed);
         let waited = at.and_then(|at| Timestamp::parse(&at).ok()).is_none_or(|at| {
-            at.plus(config.checkpoint_minutes.saturating_mul(60)) <= Timestamp::now()
+            // A clock that was ahead signed the last one, and must not keep the next one waiting.
+            let now = self.now();
+            at > now || at.plus(config.checkpoint_minutes.saturating_mul(60)) <= now
         });
         if new >= config.checkpoint_records || new > 0 && waited {
             self.checkpoint()?;
@@ -112,7 +122,7 @@ impl Inner {
     }
 
     fn prune(&self, days: u32, by: &Administrator) -> Result<u64, AuthorityError> {
-        let before = Timestamp::now().earlier(i64::from(days) * 24 * 3600);
+        let before = self.store.now()?.earlier(u64::from(days) * 24 * 3600);
         let Some((seq, head)) = self.audit.last_before(before)? else {
             return Ok(0);
         };

@@ -72,7 +72,7 @@ pub(super) const CLASSES_AND_RETENTION: &str = "
 const MOST: usize = 1000;
 /// How far the times of neighbours in the trail may be out of order, in seconds: several writers
 /// wait for the disk, and clocks are set.
-const DISORDER: i64 = 60;
+const DISORDER: u64 = 60;
 /// How many records of each term are counted to find the rarest.
 const COUNTED: i64 = 1000;
 
@@ -186,7 +186,7 @@ impl Search {
             None => 0,
         };
         let end = match self.to {
-            Some(to) => first_at(connection, to.earlier(-DISORDER))?,
+            Some(to) => first_at(connection, to.plus(DISORDER))?,
             None => i64::MAX,
         };
         let before = self.before.map_or(i64::MAX, |seq| i64::try_from(seq).unwrap_or(i64::MAX));

@@ -30,13 +30,14 @@ impl Inner {
     /// # Errors
     /// `invalid_client`, whatever is wrong with the proof.
     pub(super) fn authenticate_client(&self, form: &Form) -> Result<Agent, OAuthError> {
+        let now = self.store.now()?;
         let kind = form.one("client_assertion_type")?;
         let assertion = form.one("client_assertion")?;
         let (Some(kind), Some(assertion)) = (kind, assertion) else {
             return Err(refused("there is no client assertion"));
         };
         let agent = match kind {
-            JWT_BEARER => self.by_signature(assertion)?,
+            JWT_BEARER => self.by_signature(assertion, now)?,
             JWT_SPIFFE | AUTHSEC_SVID => self.by_svid(assertion)?,
             _ => return Err(refused("the client assertion type is unknown")),
         };
@@ -49,7 +50,7 @@ impl Inner {
     }
 
     /// RFC 7523 section 3, with the agent's registered key.
-    fn by_signature(&self, assertion: &str) -> Result<Agent, OAuthError> {
+    fn by_signature(&self, assertion: &str, now: Timestamp) -> Result<Agent, OAuthError> {
         let id = claimed(assertion, "iss")
             .and_then(|iss| Uuid::try_parse(&iss).ok())
             .ok_or_else(|| refused("iss is not a client id"))?;
@@ -62,8 +63,7 @@ impl Inner {
             algorithms: ALGORITHMS.to_vec(),
             ..Profile::client_assertion(client_id.clone(), self.assertion_audiences())
         };
-        let now = Timestamp::now().unix();
-        let claims = jws::verify(assertion, &profile, &agent::client_keys(keys)?, now)
+        let claims = jws::verify(assertion, &profile, &agent::client_keys(keys)?, now.unix())
             .map_err(|rejection| refused(rejection.cause()))?;
         if claims.get("sub").and_then(Value::as_str) != Some(client_id.as_str()) {
             return Err(refused("sub is not iss"));
@@ -73,6 +73,12 @@ impl Inner {
         let (Some(jti), Some(expires)) = (jti, expires) else {
             return Err(refused("jti or exp is missing"));
         };
+        // Without `iat` it may be as old as an assertion can be.
+        let oldest = expires.saturating_sub_unsigned(profile.max_lifetime_seconds);
+        let issued = claims.get("iat").and_then(Value::as_i64).unwrap_or(oldest);
+        if issued <= self.store.read(store::accepted_at)? {
+            return Err(refused("the assertion is of before the clock was accepted"));
+        }
         if !self.store.write(|writing| writing.use_assertion(agent.client_id, jti, expires))? {
             return Err(refused("the assertion was used before"));
         }

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use bailiwick_identity::Claims;
+use serde_json::Value;
 
 use super::{Code, Form, OAuthError, narrowed_audience, narrowed_scopes, usable};
 use crate::agent::{Agent, Delegation};
@@ -56,7 +57,7 @@ impl Authority {
         let people = self.people.as_ref().ok_or_else(|| {
             Code::InvalidGrant.error("the token is not ours, and no people are known here")
         })?;
-        reads(&agent)?;
+        reads(&agent, self.now())?;
         let claims = people.verify(token).await.map_err(Refusal::from)?;
         let audience = people.audiences().to_vec();
         self.blocking(move |inner| inner.exchange_person(&agent, &form, &claims, audience)).await
@@ -106,9 +107,9 @@ impl Inner {
             not_after: Timestamp::from_unix(claims.exp),
         };
         let delegation = if subject.person.is_some() {
-            reads(agent)?
+            reads(agent, self.now())?
         } else {
-            let delegation = usable(agent)?;
+            let delegation = usable(agent, self.now())?;
             subject.scopes = subject.scopes.shared_with(&delegation.permissions);
             subject.audience.retain(|one| delegation.audience.contains(one));
             delegation
@@ -131,6 +132,11 @@ impl Inner {
         if self.store.read(|c| store::any_revoked(c, names.all()))? {
             return Err(Code::InvalidGrant.error("what is exchanged for this token is revoked"));
         }
+        let accepted_at = self.store.read(store::accepted_at)?;
+        let issued = person.as_map().get("iat").and_then(Value::as_i64);
+        if issued.is_none_or(|at| at <= accepted_at) {
+            return Err(Code::InvalidGrant.error("the token is of before the clock was accepted"));
+        }
         let (iss, sub) = (person.issuer().to_owned(), person.subject().to_owned());
         let subject = Subject {
             subject: sub.clone(),
@@ -142,10 +148,10 @@ impl Inner {
             not_after: Timestamp::from_unix(person.expires_at()),
         };
         // The verifier forgives clocks that differ a little; what we sign is not longer than hers.
-        if subject.not_after <= Timestamp::now() {
+        if subject.not_after <= self.now() {
             return Err(Code::InvalidGrant.error("the person's token has expired"));
         }
-        let minted = self.mint_for(agent, reads(agent)?, form, &subject)?;
+        let minted = self.mint_for(agent, reads(agent, self.now())?, form, &subject)?;
         let claims = &minted.claims;
         self.store.write(|writing| {
             writing.keep_person(&subject.parent, &person.keep(), person.expires_at())?;
@@ -175,9 +181,9 @@ impl Inner {
 }
 
 /// What is delegated to `agent` now, if it may read for people.
-fn reads(agent: &Agent) -> Result<&Delegation, OAuthError> {
+fn reads(agent: &Agent, now: Timestamp) -> Result<&Delegation, OAuthError> {
     let delegation = agent.delegation.as_ref();
-    delegation.filter(|it| it.expires_at > Timestamp::now() && it.read.is_some()).ok_or_else(|| {
+    delegation.filter(|it| it.expires_at > now && it.read.is_some()).ok_or_else(|| {
         Code::AccessDenied.error("this agent may read for nobody; delegate with read bounds")
     })
 }

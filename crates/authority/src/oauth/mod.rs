@@ -236,7 +236,7 @@ impl Authority {
 
 impl Inner {
     fn client_credentials(&self, agent: &Agent, form: &Form) -> Result<Minted, OAuthError> {
-        let delegation = usable(agent)?;
+        let delegation = usable(agent, self.now())?;
         Ok(self.mint(Draft {
             agent,
             delegation,
@@ -251,11 +251,11 @@ impl Inner {
 }
 
 /// What is delegated to `agent` now, if it permits anything.
-fn usable(agent: &Agent) -> Result<&Delegation, OAuthError> {
+fn usable(agent: &Agent, now: Timestamp) -> Result<&Delegation, OAuthError> {
     let delegation = agent
         .delegation
         .as_ref()
-        .filter(|delegation| delegation.expires_at > Timestamp::now())
+        .filter(|delegation| delegation.expires_at > now)
         .ok_or_else(|| Code::UnauthorizedClient.error("nothing is delegated to this agent now"))?;
     if delegation.permissions.is_empty() {
         return Err(Code::AccessDenied.error("the delegation permits nothing"));

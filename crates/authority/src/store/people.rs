@@ -3,7 +3,6 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Writing;
-use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 
 /// A person for whom agents act.
@@ -47,7 +46,7 @@ impl Writing<'_> {
         expires_at: i64,
     ) -> Result<(), DatabaseError> {
         self.run(|c| {
-            c.execute("DELETE FROM people WHERE expires_at < ?1", [Timestamp::now().unix()])?;
+            c.execute("DELETE FROM people WHERE expires_at < ?1", [self.now.unix()])?;
             c.execute(
                 "INSERT OR REPLACE INTO people (id, claims, expires_at) VALUES (?1, ?2, ?3)",
                 params![id, claims, expires_at],

@@ -143,7 +143,7 @@ async fn everything_outlasts_a_restart() {
     let house = House::new();
     let agent = house.agent("reader", &["read:records"]).await;
     let kept = house.token(&agent).await;
-    let House { directory, authority, audit } = house;
+    let House { directory, authority, audit, .. } = house;
     drop((authority, audit));
     let (authority, _audit) = open(directory.path());
     assert!(authority.authenticate(&kept, None).await.is_ok());
@@ -176,7 +176,7 @@ async fn files_are_their_owners_alone() {
 #[tokio::test]
 async fn damaged_files_are_named_and_left_alone() {
     for name in ["authority.db", "audit.db"] {
-        let House { directory, authority, audit } = House::new();
+        let House { directory, authority, audit, .. } = House::new();
         drop((authority, audit));
         // The writer thread closes its file a moment after the last handle is gone.
         std::thread::sleep(std::time::Duration::from_millis(300));

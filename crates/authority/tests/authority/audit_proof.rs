@@ -38,7 +38,7 @@ fn retrieved(n: usize) -> Event {
 fn sealed() -> &'static TempDir {
     static SEALED: OnceLock<TempDir> = OnceLock::new();
     SEALED.get_or_init(|| {
-        let House { directory, authority, audit } = House::new();
+        let House { directory, authority, audit, .. } = House::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             for n in 0..11 {

@@ -10,6 +10,7 @@ mod administration;
 mod audit_proof;
 mod audit_search;
 mod audit_trail;
+mod clock;
 mod issue;
 mod keys;
 mod laws;
@@ -20,11 +21,12 @@ mod vault_gateway;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bailiwick_authority::{
-    Administrator, Agent, Audit, Authentication, Authority, AuthorityConfig, DelegationRequest,
-    DelegationTokenRequest, IssueError, IssuedToken,
+    Administrator, Agent, Audit, Authentication, Authority, AuthorityConfig, Clock,
+    DelegationRequest, DelegationTokenRequest, IssueError, IssuedToken, Timestamp,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,13 +41,21 @@ struct House {
     directory: TempDir,
     authority: Authority,
     audit: Arc<Audit>,
+    /// Seconds by which its clock is ahead.
+    ahead: Arc<AtomicI64>,
 }
 
 impl House {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (authority, audit) = open(directory.path());
-        Self { directory, authority, audit }
+        let audit = Arc::new(Audit::open(directory.path()).unwrap());
+        let ahead = Arc::new(AtomicI64::new(0));
+        let seconds = Arc::clone(&ahead);
+        let clock =
+            Clock::new(move || Timestamp::from_unix(now() + seconds.load(Ordering::Relaxed)));
+        let authority =
+            Authority::open_with_clock(directory.path(), config(), Arc::clone(&audit), clock);
+        Self { directory, authority: authority.unwrap(), audit, ahead }
     }
 
     fn path(&self) -> &Path {

@@ -62,9 +62,13 @@ impl Client {
     }
 
     fn good(&self) -> Value {
+        self.good_at(now())
+    }
+
+    fn good_at(&self, now: i64) -> Value {
         let jti = uuid::Uuid::new_v4().to_string();
         json!({ "iss": self.id, "sub": self.id, "aud": format!("{ISSUER}/oauth/token"),
-                "iat": now(), "exp": now() + 60, "jti": jti })
+                "iat": now, "exp": now + 60, "jti": jti })
     }
 
     fn sign(&self, claims: &Value) -> String {
@@ -72,7 +76,16 @@ impl Client {
     }
 
     pub(crate) fn form(&self, fields: &[(&str, &str)]) -> Form {
-        signed_form(JWT_BEARER, &self.sign(&self.good()), fields)
+        self.form_with(&self.assertion_at(now()), fields)
+    }
+
+    /// A client assertion that is made at this second.
+    pub(crate) fn assertion_at(&self, now: i64) -> String {
+        self.sign(&self.good_at(now))
+    }
+
+    pub(crate) fn form_with(&self, assertion: &str, fields: &[(&str, &str)]) -> Form {
+        signed_form(JWT_BEARER, assertion, fields)
     }
 
     pub(crate) async fn token(
@@ -115,7 +128,7 @@ fn signed_form(kind: &str, assertion: &str, fields: &[(&str, &str)]) -> Form {
     form(&[&proof[..], fields].concat())
 }
 
-async fn answer(house: &House, form: Form) -> Result<Value, OAuthError> {
+pub(crate) async fn answer(house: &House, form: Form) -> Result<Value, OAuthError> {
     let response = house.authority.token_endpoint(form, Some("request")).await?;
     Ok(serde_json::to_value(response).unwrap())
 }

@@ -21,14 +21,14 @@ use super::{CLI, House, now};
 const PROVIDER: &str = "https://idp.example";
 
 /// A curve with what it is called in a JWK, and its order.
-struct Curve {
+pub(crate) struct Curve {
     algorithm: &'static EcdsaSigningAlgorithm,
     alg: &'static str,
     crv: &'static str,
     order: &'static str,
 }
 
-const P256: Curve = Curve {
+pub(crate) const P256: Curve = Curve {
     algorithm: &ECDSA_P256_SHA256_FIXED_SIGNING,
     alg: "ES256",
     crv: "P-256",
@@ -43,13 +43,13 @@ const P384: Curve = Curve {
 };
 
 /// An identity provider that signs with ECDSA.
-struct Provider {
+pub(crate) struct Provider {
     curve: Curve,
     pair: EcdsaKeyPair,
 }
 
 impl Provider {
-    fn new(curve: Curve) -> Self {
+    pub(crate) fn new(curve: Curve) -> Self {
         let pair = EcdsaKeyPair::generate(curve.algorithm).unwrap();
         Self { curve, pair }
     }
@@ -69,7 +69,7 @@ impl Provider {
         Verifier::with_keys(serde_json::from_value(config).unwrap(), keys).unwrap()
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let header = json!({ "alg": self.curve.alg, "typ": "at+jwt", "kid": "1" });
         let payload = json!({
             "iss": PROVIDER, "sub": "alice", "aud": "bailiwick", "iat": now(), "exp": now() + 600,
@@ -102,7 +102,7 @@ impl Provider {
 }
 
 /// An authority with a provider's people, and an agent that may read for them.
-async fn house_with_people(provider: &Provider) -> (House, Client) {
+pub(crate) async fn house_with_people(provider: &Provider) -> (House, Client) {
     let mut house = House::new();
     house.authority = house.authority.clone().with_people(provider.verifier());
     let client = Client::new(&house, "assistant").await;
@@ -115,12 +115,12 @@ async fn house_with_people(provider: &Provider) -> (House, Client) {
     (house, client)
 }
 
-async fn exchange(house: &House, client: &Client, token: &str) -> Result<String, OAuthError> {
+pub(crate) async fn exchange(house: &House, client: &Client, token: &str) -> Result<String, OAuthError> {
     let answer = client.exchange(house, token, None).await?;
     Ok(answer["access_token"].as_str().unwrap().to_owned())
 }
 
-async fn revoke(house: &House, client: &Client, token: &str) {
+pub(crate) async fn revoke(house: &House, client: &Client, token: &str) {
     house.authority.revoke(client.form(&[("token", token)]), None).await.unwrap();
 }
 

@@ -4,6 +4,7 @@ mod agents;
 mod ask;
 mod audit;
 mod backup;
+mod clock;
 mod config_check;
 mod demo;
 mod ingest;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{Backup, Cli, Command, Restore};
+use crate::cli::{Backup, Cli, Clock, Command, Restore};
 use crate::config::Config;
 
 pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ingest(options) => ingest::run(options, &config()?, json).await,
         Command::Agents(command) => agents::run(command, &config()?, json).await,
         Command::Keys(_) => agents::rotate_keys(&config()?, json).await,
+        Command::Clock(Clock::Accept { yes }) => clock::accept(yes, &config()?, json).await,
         Command::Audit(command) => audit::run(command, &config()?, json).await,
         Command::Models(command) => models::run(command, &config()?, json).await,
         Command::Backup(Backup { folder }) => backup::back_up(&folder, &config()?, json),
