@@ -201,6 +201,15 @@ class House:
         self.http.close()
         self.http = httpx.Client(base_url=self.url, timeout=30)
 
+    def logs(self, *words: str) -> list[str]:
+        """Waits for log lines that hold all these words: the server does not wait for its log."""
+
+        def lines():
+            log = re.sub(r"\x1b\[[0-9;]*m", "", self.log_path.read_text())
+            return [line for line in log.splitlines() if all(word in line for word in words)]
+
+        return until(lines, 10, f"a log line with {words}")
+
     def command(self, *words: str, json_output: bool = True, expect: int = 0):
         flags = ["--json"] if json_output else []
         run = subprocess.run(

@@ -76,7 +76,7 @@ impl Authentication {
             ("private-key-jwt" | "jwt-svid", None) => {
                 wrong("this method needs one; give it as --public-key FILE, or as public_key")
             }
-            _ => Err(AuthorityError::Method(method.to_owned())),
+            _ => Err(AuthorityError::Method),
         }
     }
 

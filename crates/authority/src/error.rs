@@ -49,8 +49,8 @@ pub enum AuthorityError {
     )]
     NotQuarantined(String),
     /// There is no such way to authenticate.
-    #[error("an agent proves itself by client-id, private-key-jwt or jwt-svid, not by {0:?}")]
-    Method(String),
+    #[error("an agent proves itself by client-id, private-key-jwt or jwt-svid")]
+    Method,
     /// The agent's key is unusable.
     #[error("the agent's key: {0}")]
     Key(String),

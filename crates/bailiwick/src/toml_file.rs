@@ -11,8 +11,7 @@ use serde::de::DeserializeOwned;
 pub(crate) fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
     toml::from_str(text).map_err(|error| {
         let place = error.span().map_or_else(String::new, |span| place(text, span.start));
-        let problem =
-            meant(error.message()).unwrap_or_else(|| without_values(error.message()));
+        let problem = meant(error.message()).unwrap_or_else(|| without_values(error.message()));
         anyhow!("{}{place}: {problem}", path.display())
     })
 }

@@ -89,10 +89,7 @@ mod tests {
             (toml("names = 47.11"), "invalid type: floating point, expected a sequence"),
             (toml("names = true"), "invalid type: boolean, expected a sequence"),
             (toml("initial = \"sk-secret\""), "invalid value: string, expected a character"),
-            (
-                toml("provider = \"sk-secret\""),
-                "unknown variant, expected `static` or `openai`",
-            ),
+            (toml("provider = \"sk-secret\""), "unknown variant, expected `static` or `openai`"),
             (json::<Nothing>("\"sk-secret\""), "unknown variant, there are no variants"),
             (
                 json::<Config>("{\"top_k\": \"sk-secret\"}"),

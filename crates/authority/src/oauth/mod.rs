@@ -252,11 +252,10 @@ impl Inner {
 
 /// What is delegated to `agent` now, if it permits anything.
 fn usable(agent: &Agent, now: Timestamp) -> Result<&Delegation, OAuthError> {
-    let delegation = agent
-        .delegation
-        .as_ref()
-        .filter(|delegation| delegation.expires_at > now)
-        .ok_or_else(|| Code::UnauthorizedClient.error("nothing is delegated to this agent now"))?;
+    let delegation =
+        agent.delegation.as_ref().filter(|delegation| delegation.expires_at > now).ok_or_else(
+            || Code::UnauthorizedClient.error("nothing is delegated to this agent now"),
+        )?;
     if delegation.permissions.is_empty() {
         return Err(Code::AccessDenied.error("the delegation permits nothing"));
     }

@@ -79,11 +79,8 @@ impl Writing<'_> {
                  WHERE created_at > ?1",
                 [now],
             )?;
-            c.execute(
-                "UPDATE agents SET last_used_at = ?1 WHERE last_used_at > ?1",
-                params![now],
-            )
-            .map(drop)
+            c.execute("UPDATE agents SET last_used_at = ?1 WHERE last_used_at > ?1", params![now])
+                .map(drop)
         })
     }
 }

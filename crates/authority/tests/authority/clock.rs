@@ -13,7 +13,11 @@ use super::{CLI, House, header, issue, now};
 const DAY: i64 = 24 * 3600;
 const CREDENTIALS: [(&str, &str); 1] = [("grant_type", "client_credentials")];
 
-async fn token_with(house: &House, client: &Client, assertion: &str) -> Result<String, (u16, String)> {
+async fn token_with(
+    house: &House,
+    client: &Client,
+    assertion: &str,
+) -> Result<String, (u16, String)> {
     let answer = answer(house, client.form_with(assertion, &CREDENTIALS)).await;
     let answer = answer.map_err(|error| code(&error))?;
     Ok(answer["access_token"].as_str().unwrap().to_owned())

@@ -115,7 +115,11 @@ pub(crate) async fn house_with_people(provider: &Provider) -> (House, Client) {
     (house, client)
 }
 
-pub(crate) async fn exchange(house: &House, client: &Client, token: &str) -> Result<String, OAuthError> {
+pub(crate) async fn exchange(
+    house: &House,
+    client: &Client,
+    token: &str,
+) -> Result<String, OAuthError> {
     let answer = client.exchange(house, token, None).await?;
     Ok(answer["access_token"].as_str().unwrap().to_owned())
 }

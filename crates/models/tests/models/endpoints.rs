@@ -244,7 +244,10 @@ fn configurations_that_cannot_work_name_the_key() {
         (with(&|c| c.api_key_file = Some("/no/sk-secret".into())), "api_key_file cannot be read"),
     ] {
         assert!(error.contains(key), "{error}");
-        assert!(!["pass@", "sk-secret", "sk_secret"].iter().any(|it| error.contains(it)), "{error}");
+        assert!(
+            !["pass@", "sk-secret", "sk_secret"].iter().any(|it| error.contains(it)),
+            "{error}"
+        );
     }
     let both = with(&|c| {
         c.api_key_env = Some("A".into());
