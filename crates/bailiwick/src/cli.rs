@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bailiwick_ingest::files::Format;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -72,6 +73,26 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Bring back what `backup` copied, into an empty data directory.
     Restore(Restore),
+    /// Work on untrusted input, for another process of this program.
+    #[command(subcommand, hide = true)]
+    Worker(Work),
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    let found = Format::ALL.into_iter().find(|format| format.name() == name);
+    found.ok_or_else(|| "no such format".to_owned())
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Work {
+    /// Evaluate a policy in Rego that came with a request.
+    Rego,
+    /// Extract the text of files.
+    Extract {
+        #[arg(value_parser = format)]
+        format: Format,
+    },
 }
 
 #[derive(Debug, Args)]

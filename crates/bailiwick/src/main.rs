@@ -11,8 +11,13 @@ mod toml_file;
 
 use std::process::ExitCode;
 
+use crate::cli::Command;
+
 fn main() -> ExitCode {
     let cli = cli::parse();
+    if let Command::Worker(work) = cli.command {
+        return commands::worker::run(work);
+    }
     let log = log::start(&cli);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -2,11 +2,11 @@
 
 mod attributes;
 mod docx;
+mod extraction;
 mod html;
 mod json;
 mod markdown;
 mod pdf;
-mod time_limit;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,6 +23,8 @@ use thiserror::Error;
 use crate::document::{CONTENT_TYPE, SourceDocument};
 use crate::intake::MAX_TEXT_BYTES;
 
+pub use self::extraction::{Extraction, Format, serve_extraction};
+
 /// The most bytes of one file.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -35,6 +37,8 @@ pub struct FileOptions {
     /// Metadata for every document that does not say otherwise itself, such as attributes from the
     /// command line.
     pub metadata: Map<String, Value>,
+    /// Where the readers of HTML, PDF and DOCX run.
+    pub extraction: Extraction,
 }
 
 /// A file that was found, to be read when its turn comes.
@@ -188,15 +192,13 @@ impl FileSource {
         schema.overlay(&mut inherited, attributes::of_folders(&self.root, &self.path, schema)?);
         schema.overlay(&mut inherited, attributes::of_sidecar(&self.path)?);
         let bytes = bytes(&self.path)?;
+        let extraction = self.options.extraction;
         let drafts = match kind {
             Kind::Markdown => vec![markdown::read(&text(bytes)?)?],
             Kind::Text => vec![Draft::plain(text(bytes)?)],
-            Kind::Html => {
-                let html = text(bytes)?;
-                vec![Draft::markdown(time_limit::within(move || html::read(&html))?)]
-            }
-            Kind::Pdf => vec![Draft::plain(time_limit::within(move || pdf::read(&bytes))?)],
-            Kind::Docx => vec![Draft::markdown(docx::read(&bytes)?)],
+            Kind::Html => vec![Draft::markdown(extraction.text(Format::Html, bytes)?)],
+            Kind::Pdf => vec![Draft::plain(extraction.text(Format::Pdf, bytes)?)],
+            Kind::Docx => vec![Draft::markdown(extraction.text(Format::Docx, bytes)?)],
             Kind::Json => json::read(&text(bytes)?, schema)?,
             Kind::JsonLines => json::read_lines(&text(bytes)?, schema)?,
         };

@@ -109,11 +109,22 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
 #[error("the policy cannot be evaluated now; try again later")]
 pub struct Unavailable {
     cause: String,
+    is_beyond_limits: bool,
 }
 
 impl Unavailable {
     pub(crate) fn because(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into() }
+        Self { cause: cause.into(), is_beyond_limits: false }
+    }
+
+    /// A policy that came with a request took more than it may.
+    pub(crate) fn beyond_limits(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), is_beyond_limits: true }
+    }
+
+    /// Whether a proposed policy itself is to blame; then its author may know the cause.
+    pub fn is_beyond_limits(&self) -> bool {
+        self.is_beyond_limits
     }
 
     /// What happened, for the log.

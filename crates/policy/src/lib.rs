@@ -27,7 +27,7 @@ pub use cases::{Case, CaseResult, Cases, Expected};
 pub use claim::ClaimPath;
 pub use diff::{Change, Class, ClassChange, Difference, LabelDocuments, Reach};
 pub use engine::Unavailable;
-pub use engine::rego::{RegoConfig, RegoTest, RegoTexts};
+pub use engine::rego::{RegoConfig, RegoTest, RegoTexts, serve_proposed_rego};
 pub use engine::remote::RemoteConfig;
 pub use explain::{Explanation, Step};
 pub use label::{Label, LabelId, LabelTable};

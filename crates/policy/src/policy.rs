@@ -13,12 +13,12 @@ use crate::bailiwick::Bailiwick;
 use crate::claim::ClaimPath;
 use crate::decisions::{Decisions, Key};
 use crate::disclosure::Disclosure;
-use crate::engine::rego::{Rego, RegoTexts};
+use crate::engine::rego::{Confined, RegoTexts};
 use crate::engine::{self, Asked, Engine, Question, Unavailable};
 use crate::label::{Column, Label, LabelId, LabelTable};
 use crate::revision::Revision;
 use crate::rules::{PolicyConfig, Rules, RulesError};
-use crate::schema::Schema;
+use crate::schema::{AttributeConfig, Schema};
 
 /// How often it is looked whether the policy's files are others.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -89,22 +89,26 @@ impl Policy {
         Self::decided_by(engine::open(config)?, config, schema)
     }
 
-    /// Makes a policy whose engine is `rego`, of texts in the place of the files that a
-    /// configuration names.
+    /// Makes a policy whose engine is `rego`, of texts that came with a request, in the place of
+    /// the files that a configuration names. It is evaluated in a process of its own with hard
+    /// limits, for the schema that `attributes` make.
     ///
     /// # Errors
-    /// When the texts do not compile, the configuration names another engine or files, or a rule
+    /// When the texts do not compile within the limits, the configuration names another engine or files, or a rule
     /// names what the schema does not have.
-    pub fn of_texts(
+    pub async fn of_texts(
         config: &PolicyConfig,
         texts: &RegoTexts,
-        schema: Arc<Schema>,
+        attributes: &[AttributeConfig],
     ) -> Result<Self, PolicyError> {
         if config.engine != "rego" || config.rego.is_some() {
             let problem = "texts take the place of its table; name the engine `rego` alone";
             return Err(PolicyError::engine("rego", problem));
         }
-        Self::decided_by(Some(Arc::new(Rego::of_texts(texts)?)), config, schema)
+        let schema = Schema::new(attributes);
+        let schema = schema.map_err(|error| PolicyError::engine("rego", error.to_string()))?;
+        let engine = Confined::new(texts, attributes).await?;
+        Self::decided_by(Some(Arc::new(engine)), config, Arc::new(schema))
     }
 
     fn decided_by(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use crate::label::Label;
 use crate::value::{Held, Kind, MAX_VALUES, Scalar};
 
 /// One `[[attribute]]` of the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttributeConfig {
     /// The metadata key under which documents carry it.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use bailiwick_authority::Audit;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
 use bailiwick_index::Receipt;
-use bailiwick_ingest::files::{FileOptions, FileSource, discover};
+use bailiwick_ingest::files::{Extraction, FileOptions, FileSource, discover};
 use bailiwick_ingest::vault::VaultReader;
 use bailiwick_ingest::{
     DelegationTokens, Intake, Remote, SourceDocument, Stamp, Unlabelled, batches,
@@ -52,8 +52,7 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
 }
 
 async fn from_files(options: &Ingest, config: &Config, schema: Arc<Schema>) -> Result<Receipt> {
-    let file_options =
-        FileOptions { schema: Arc::clone(&schema), metadata: given_metadata(options) };
+    let file_options = file_options(Arc::clone(&schema), given_metadata(options));
     let sources = discover(&options.paths, &file_options)?;
     let manifest = Manifest::open(&config.data_dir, &options.paths)?;
     let destination = match (&options.server, &options.client_id) {
@@ -164,6 +163,10 @@ fn add(total: &mut Receipt, receipt: Receipt) {
     total.revision = receipt.revision.max(total.revision);
 }
 
+fn file_options(schema: Arc<Schema>, metadata: Map<String, Value>) -> FileOptions {
+    FileOptions { schema, metadata, extraction: Extraction::Worker }
+}
+
 /// Attributes from the command line are the weakest: a document's own stay.
 fn with_defaults(
     mut documents: Vec<SourceDocument>,
@@ -244,7 +247,7 @@ pub(crate) async fn read_vault(
 
 /// Reads every file of a folder.
 pub(crate) fn read_folder(folder: &Path, schema: Arc<Schema>) -> Result<Vec<SourceDocument>> {
-    let options = FileOptions { schema, metadata: Map::new() };
+    let options = file_options(schema, Map::new());
     let sources = discover(&[folder.to_owned()], &options)?;
     let mut documents = Vec::new();
     for source in sources {

@@ -12,6 +12,7 @@ mod models;
 mod policy;
 mod questions;
 mod serve;
+pub(crate) mod worker;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Models(command) => models::run(command, &config()?, json).await,
         Command::Backup(Backup { folder }) => backup::back_up(&folder, &config()?, json),
         Command::Restore(Restore { folder }) => backup::restore(&folder, &config()?, json),
+        // `main` has done it before anything else.
+        Command::Worker(_) => Ok(()),
         Command::Config(_) => config_check::run(&config()?, &path),
     }?;
     Ok(ExitCode::SUCCESS)

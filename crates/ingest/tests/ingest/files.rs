@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bailiwick_ingest::SourceDocument;
-use bailiwick_ingest::files::{FileError, FileOptions, FileSource, Problem, discover};
+use bailiwick_ingest::files::{Extraction, FileError, FileOptions, FileSource, Problem, discover};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -10,7 +10,11 @@ use crate::samples::{docx, pdf_of, pdf_page, stream, zip_of};
 use crate::{object, schema};
 
 fn options(metadata: Value) -> FileOptions {
-    FileOptions { schema: schema(), metadata: object(metadata) }
+    FileOptions {
+        schema: schema(),
+        metadata: object(metadata),
+        extraction: Extraction::InThisProcess,
+    }
 }
 
 fn found(folder: &Path, metadata: Value) -> Vec<FileSource> {

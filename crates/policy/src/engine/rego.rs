@@ -17,15 +17,18 @@ use crate::label::LabelId;
 use crate::policy::PolicyError;
 
 use compile::Compiled;
+pub(crate) use confined::Confined;
 use source::Sources;
 
 mod compile;
+mod confined;
 mod evaluate;
 mod parts;
 mod reads;
 mod source;
 mod suite;
 
+pub use confined::serve_proposed_rego;
 pub use source::RegoTexts;
 pub use suite::RegoTest;
 
@@ -99,11 +102,6 @@ struct Limits {
 impl Rego {
     pub(crate) fn open(config: &RegoConfig) -> Result<Self, PolicyError> {
         Self::new(config, &Sources::read(config)?)
-    }
-
-    /// With the limits that are the default.
-    pub(crate) fn of_texts(texts: &RegoTexts) -> Result<Self, PolicyError> {
-        Self::new(&RegoConfig::default(), &texts.sources())
     }
 
     fn new(config: &RegoConfig, sources: &Sources) -> Result<Self, PolicyError> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use bailiwick_policy::{Class, Difference, LabelId, Oversight, Policy, PolicyConfig, RegoTexts};
+use bailiwick_policy::{
+    Class, Difference, LabelId, Oversight, Policy, PolicyConfig, RegoTexts, Unavailable,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
@@ -48,7 +50,9 @@ pub(crate) async fn diff(
     let schema = Arc::clone(app.policy.schema());
     let after = match (proposed.policy.engine.as_str(), &proposed.rego) {
         ("rules", None) => Policy::new(&proposed.policy, schema),
-        ("rego", Some(texts)) => Policy::of_texts(&proposed.policy, texts, schema),
+        ("rego", Some(texts)) => {
+            Policy::of_texts(&proposed.policy, texts, &app.settings.attributes).await
+        }
         _ => {
             let detail = "policy.engine: `rules`, or `rego` with its texts in `rego`, is compared \
                           here; others on the command line";
@@ -68,7 +72,17 @@ pub(crate) async fn diff(
         let compared = Difference::between(&app.policy, &after, &classes, labels, &documents);
         Handle::current().block_on(compared)
     });
-    compared.await.map_err(|_| Problem::internal())?.map(Json).map_err(undecided)
+    compared.await.map_err(|_| Problem::internal())?.map(Json).map_err(not_compared)
+}
+
+fn not_compared(error: Unavailable) -> Problem {
+    if !error.is_beyond_limits() {
+        return undecided(error);
+    }
+    let cause = error.cause();
+    tracing::info!(cause, "a proposed policy was not compared");
+    let detail = format!("The proposed policy cannot be evaluated within the limits: {cause}.");
+    Problem::with_status(422, detail)
 }
 
 /// Known claims that open a document.
