@@ -182,18 +182,29 @@ class Index:
         vectors: _Vector,
         texts: Sequence[str] | None = None,
         metadata: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        source: str = "python",
+        replace: bool = False,
     ) -> int:
         """Stores all of these passages or none, in the place of those with the same ids.
 
         `vectors` has a row of `dims` numbers for each. They are durable and searchable when this
         returns. Raises `RefusedDocument` with the first that is wrong.
+        An id belongs to the source that stored it: another source's is refused, unless `replace`
+        takes it over.
         """
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Removes those that exist, and counts them."""
+    def delete(self, ids: Sequence[str], *, source: str | None = None) -> int:
+        """Removes those that exist, and counts them.
 
-    def delete_matching(self, filters: _Filters | None = None) -> int:
-        """Removes what matches, whoever may read it; without filters, everything."""
+        With `source`, raises `RefusedDocument` if one belongs to another source.
+        """
+
+    def delete_matching(self, filters: _Filters | None = None, *, source: str | None = None) -> int:
+        """Removes what matches, whoever may read it; without filters, everything.
+
+        With `source`, passages of other sources stay.
+        """
 
     def relabel(self, id: str, metadata: Mapping[str, Any]) -> bool:
         """Gives a passage other metadata, and the label that follows from it.

@@ -83,6 +83,33 @@ def one(key: str, operator: FilterOperator, value: Any) -> MetadataFilters:
     return MetadataFilters(filters=[MetadataFilter(key=key, operator=operator, value=value)])
 
 
+def test_a_source_neither_replaces_nor_deletes_the_nodes_of_another(
+    index: Index, people: People
+) -> None:
+    hr, eng = (BailiwickVectorStore(index, source=name) for name in ("hr", "eng"))
+    hr.add([node("a1", "sales", [1, 0, 0, 0], "HR's")])
+    with pytest.raises(RefusedDocument, match="`a1` belongs to `hr`"):
+        eng.add([node("b1", "sales", [0, 1, 0, 0]), node("a1", "engineering", [1, 0, 0, 0])])
+    with pytest.raises(RefusedDocument):
+        BailiwickVectorStore(index).add([node("a1", "engineering", [1, 0, 0, 0])])
+    with pytest.raises(RefusedDocument):
+        index.delete(["a1"], source="eng")
+    eng.add([node("a2", "sales", [0, 1, 0, 0], "Engineering's")])
+    eng.delete("source of a")
+    eng.delete_nodes(["a1"])
+    seller, engineer = people("sales"), people("engineering")
+    assert [found.text for found in hr.get_nodes(bailiwick=seller)] == ["HR's"]
+    # The owner replaces text and label together, and a replacer becomes the owner.
+    hr.add([node("a1", "engineering", [1, 0, 0, 0], "for engineers")])
+    assert not hr.get_nodes(bailiwick=seller)
+    assert [found.text for found in hr.get_nodes(bailiwick=engineer)] == ["for engineers"]
+    taken = [{"department": "sales", "clearance_level": "Public"}]
+    index.add(["a1"], [[1, 0, 0, 0]], ["taken"], taken, source="eng", replace=True)
+    with pytest.raises(RefusedDocument, match="`a1` belongs to `eng`"):
+        hr.add([node("a1", "engineering", [1, 0, 0, 0])])
+    assert eng.for_bailiwick(seller).source == "eng"
+
+
 def test_it_is_a_vector_store() -> None:
     assert BasePydanticVectorStore.__name__ in [
         kind.__name__ for kind in BailiwickVectorStore.mro()

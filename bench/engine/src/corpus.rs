@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use bailiwick_index::{DocumentId, NewChunk, NewDocument};
+use bailiwick_index::{DocumentId, NewChunk, NewDocument, Origin, SourceName};
 use bailiwick_policy::Label;
 use half::f16;
 use serde::Deserialize;
@@ -192,6 +193,7 @@ pub(crate) fn document(
         label,
         contributors: Vec::new(),
         content_hash: [0; 32],
+        origin: Arc::new(Origin::of(SourceName::new("bench").map_err(anyhow::Error::msg)?)),
         space: embedder.into(),
         chunks,
     })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bailiwick_index::SourceName;
 use bailiwick_ingest::files::Format;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -117,7 +118,8 @@ pub(crate) struct Demo {
 
 Attributes come from a document's front matter, its sidecar FILE.meta.toml, its folder's
 .bailiwick.toml, or --attribute, in that order. Unchanged documents are skipped, so that a run
-that was interrupted is continued by starting it again.")]
+that was interrupted is continued by starting it again. What cannot be read or stored is left out
+and named, the rest goes on, and the exit code is 1.")]
 pub(crate) struct Ingest {
     /// Files and folders: Markdown, text, HTML, PDF, DOCX, JSON, JSONL.
     #[arg(required_unless_present_any = ["vault", "remove"])]
@@ -140,12 +142,27 @@ pub(crate) struct Ingest {
     /// The scope to read the vault with. Default: all that is delegated.
     #[arg(long, requires = "vault")]
     pub(crate) scope: Option<String>,
-    /// Remove the documents that an earlier run brought from the same paths, and that are gone.
+    /// Remove the documents that an earlier run brought from the same paths, and that are gone. The
+    /// documents of a file that cannot be read now stay.
     #[arg(long, requires = "paths")]
     pub(crate) prune: bool,
+    /// Prune also when a path holds no document any more, as when a disk is not mounted.
+    #[arg(long, requires = "prune")]
+    pub(crate) allow_empty: bool,
+    /// The source that the documents' ids belong to; ids of other sources are left out. Default:
+    /// the absolute path of the folder, in which links are not resolved, or with --vault the agent.
+    #[arg(long, value_name = "NAME", value_parser = source, conflicts_with = "remove")]
+    pub(crate) source: Option<SourceName>,
+    /// Take over ids that belong to other sources.
+    #[arg(long, conflicts_with = "remove")]
+    pub(crate) replace: bool,
     /// Remove the document with this id instead. May be repeated.
     #[arg(long, value_name = "ID", conflicts_with_all = ["paths", "vault", "server"])]
     pub(crate) remove: Vec<String>,
+}
+
+fn source(text: &str) -> Result<SourceName, String> {
+    SourceName::new(text)
 }
 
 fn attribute(text: &str) -> Result<(String, String), String> {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bailiwick_dev_idp::{DevProvider, Settings};
 use bailiwick_identity::{IdentityConfig, Verifier};
 use bailiwick_index::{
-    DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options, Query,
+    DocumentId, EmbeddedIndex, Index, Mode, NewChunk, NewDocument, Options, Origin, Query,
+    SourceName,
 };
 use bailiwick_policy::{AttributeConfig, Bailiwick, Ceiling, Policy, Schema};
 use divan::Bencher;
@@ -97,6 +98,7 @@ fn document(numbers: &mut Numbers, n: usize, schema: &Schema) -> NewDocument {
         metadata,
         contributors: Vec::new(),
         content_hash: [0; 32],
+        origin: Arc::new(Origin::of(SourceName::new("bench").unwrap())),
         space: SPACE.into(),
         chunks: vec![chunk],
     }

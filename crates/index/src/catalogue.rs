@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::IndexError;
-use crate::change::{contributors, held};
+use crate::change::{contributors, held, ownership};
 use crate::types::{ChunkId, Document, DocumentId, NewDocument};
 
 /// The layout of the tables; another number is another program's file.
@@ -41,7 +41,8 @@ const TABLES: &str = "
         text TEXT NOT NULL,
         metadata TEXT NOT NULL,
         label INTEGER NOT NULL REFERENCES labels (id),
-        content_hash BLOB NOT NULL
+        content_hash BLOB NOT NULL,
+        source TEXT
     ) STRICT;
     CREATE INDEX documents_by_label ON documents (label);
     CREATE TABLE chunks (
@@ -128,6 +129,7 @@ impl Catalogue {
         connection.execute_batch(held::TABLES)?;
         contributors::prepare(&mut connection)?;
         connection.execute_batch(LABEL_BY_ID)?;
+        ownership::add_column(&connection)?;
         let files = Arc::new(OpenFiles::note(path)?);
         let catalogue = Self { path: path.to_owned(), files, readers: Mutex::new(Vec::new()) };
         let writer = Writer { connection, files: Arc::clone(&catalogue.files) };
@@ -325,8 +327,8 @@ pub(crate) fn insert<'a>(
     let metadata = Value::Object(document.metadata.clone()).to_string();
     transaction
         .prepare_cached(
-            "INSERT INTO documents (id, text, metadata, label, content_hash)
-             VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO documents (id, text, metadata, label, content_hash, source)
+             VALUES (?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             document.id.as_str(),
@@ -334,6 +336,7 @@ pub(crate) fn insert<'a>(
             metadata,
             label.as_u32(),
             document.content_hash.as_slice(),
+            document.origin.source.as_str(),
         ])?;
     let row = transaction.last_insert_rowid();
     let mut chunk_statement = transaction
@@ -540,13 +543,17 @@ pub(crate) fn sample(
     Ok(found.into_iter().map(|(_, id)| id).take(limit).collect())
 }
 
-pub(crate) fn content_hash(
+/// What is stored of a document with a content hash: its source, none if it is unclaimed. None if
+/// there is no such document or it has another hash.
+pub(crate) fn source_if_same(
     connection: &Connection,
     id: &DocumentId,
-) -> Result<Option<Vec<u8>>, IndexError> {
-    let mut statement =
-        connection.prepare_cached("SELECT content_hash FROM documents WHERE id = ?")?;
-    Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
+    content_hash: &[u8; 32],
+) -> Result<Option<Option<String>>, IndexError> {
+    let sql = "SELECT source FROM documents WHERE id = ? AND content_hash = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(params![id.as_str(), content_hash], |row| row.get(0));
+    Ok(found.optional()?)
 }
 
 /// What a document's label is made from, for a schema that changed.

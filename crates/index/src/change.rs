@@ -2,6 +2,7 @@
 
 pub(crate) mod contributors;
 pub(crate) mod held;
+pub(crate) mod ownership;
 
 use std::thread;
 

@@ -24,7 +24,7 @@ use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
     ChunkId, Contribution, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument,
-    Order, Query, Receipt, Size,
+    Order, Origin, Query, Receipt, Size, SourceName,
 };
 use crate::view::Visible;
 use crate::{
@@ -221,6 +221,32 @@ impl EmbeddedIndex {
         self.remove(&ids, ceiling).await
     }
 
+    /// [`EmbeddedIndex::remove_matching`] that leaves documents of other sources as they are.
+    ///
+    /// # Errors
+    /// When the catalogue fails.
+    pub async fn remove_matching_from(
+        &self,
+        filter: Option<Filter>,
+        origin: &Origin,
+    ) -> Result<Receipt, IndexError> {
+        let origin = origin.clone();
+        self.blocking(move |inner| {
+            let ids = inner.documents(filter.as_ref(), |_| true)?;
+            inner.remove(|change| {
+                let is_of = |id: &DocumentId| change.is_of(id, &origin);
+                ids.iter()
+                    .filter_map(|id| match is_of(id) {
+                        Ok(true) => Some(Ok(id.clone())),
+                        Ok(false) => None,
+                        Err(error) => Some(Err(error)),
+                    })
+                    .collect()
+            })
+        })
+        .await
+    }
+
     /// Runs blocking work away from the threads that serve requests.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
@@ -296,6 +322,24 @@ impl Inner {
             }
         }
         if beyond.is_empty() { Ok(()) } else { Err(IndexError::Beyond(beyond)) }
+    }
+
+    /// Removes the documents that `choose` returns, decided inside the write.
+    fn remove(
+        &self,
+        choose: impl FnOnce(&Change<'_>) -> Result<Vec<DocumentId>, IndexError>,
+    ) -> Result<Receipt, IndexError> {
+        let (receipt, revision) = self.state.write(|change| {
+            let mut receipt = Receipt::default();
+            for id in choose(change)? {
+                if let Some(chunks) = change.remove(&id)? {
+                    receipt.documents += 1;
+                    receipt.chunks += chunks;
+                }
+            }
+            Ok(receipt)
+        })?;
+        Ok(Receipt { revision, ..receipt })
     }
 
     /// Reads a state; `read` says whether it lost something to a write that the catalogue has
@@ -567,6 +611,9 @@ impl Index for EmbeddedIndex {
             let ((), revision) = inner.state.write(|change| {
                 let ids = documents.iter().map(|document| &document.id);
                 inner.check_ceiling(change, ids, &ceiling)?;
+                change.check_sources(
+                    documents.iter().map(|document| (&document.id, &*document.origin)),
+                )?;
                 for document in &documents {
                     change.remove(&document.id)?;
                     let chunks = analysed.by_ref().take(document.chunks.len()).collect();
@@ -583,18 +630,27 @@ impl Index for EmbeddedIndex {
     async fn remove(&self, ids: &[DocumentId], ceiling: &Ceiling) -> Result<Receipt, IndexError> {
         let (ids, ceiling) = (ids.to_vec(), ceiling.clone());
         self.blocking(move |inner| {
-            let (receipt, revision) = inner.state.write(|change| {
+            inner.remove(|change| {
                 inner.check_ceiling(change, &ids, &ceiling)?;
-                let mut receipt = Receipt::default();
-                for id in &ids {
-                    if let Some(chunks) = change.remove(id)? {
-                        receipt.documents += 1;
-                        receipt.chunks += chunks;
-                    }
-                }
-                Ok(receipt)
-            })?;
-            Ok(Receipt { revision, ..receipt })
+                Ok(ids)
+            })
+        })
+        .await
+    }
+
+    async fn remove_from(
+        &self,
+        ids: &[DocumentId],
+        origin: &Origin,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError> {
+        let (ids, origin, ceiling) = (ids.to_vec(), origin.clone(), ceiling.clone());
+        self.blocking(move |inner| {
+            inner.remove(|change| {
+                inner.check_ceiling(change, &ids, &ceiling)?;
+                change.check_sources(ids.iter().map(|id| (id, &origin)))?;
+                Ok(ids)
+            })
         })
         .await
     }
@@ -632,16 +688,27 @@ impl Index for EmbeddedIndex {
         self.0.obeyed.load(Ordering::Acquire)
     }
 
-    async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError> {
-        let ids = ids.to_vec();
+    async fn unchanged(
+        &self,
+        ids: &[(DocumentId, [u8; 32])],
+        source: &SourceName,
+    ) -> Result<Vec<bool>, IndexError> {
+        let (ids, source) = (ids.to_vec(), source.clone());
         self.blocking(move |inner| {
-            inner.catalogue.read(|connection| {
-                let same = ids.iter().map(|(id, hash)| {
-                    let stored = catalogue::content_hash(connection, id)?;
-                    Ok(stored.is_some_and(|stored| stored == hash))
-                });
-                same.collect()
-            })
+            let stored = inner.catalogue.read(|connection| {
+                let same =
+                    ids.iter().map(|(id, hash)| catalogue::source_if_same(connection, id, hash));
+                same.collect::<Result<Vec<_>, _>>()
+            })?;
+            let unclaimed = ids.iter().zip(&stored).filter(|(_, stored)| **stored == Some(None));
+            let unclaimed: Vec<DocumentId> = unclaimed.map(|((id, _), _)| id.clone()).collect();
+            if !unclaimed.is_empty() {
+                inner.state.write(|change| change.claim(&unclaimed, &source))?;
+            }
+            let is_same = |stored: Option<Option<String>>| {
+                stored.is_some_and(|owner| owner.is_none_or(|owner| owner == source.as_str()))
+            };
+            Ok(stored.into_iter().map(is_same).collect())
         })
         .await
     }

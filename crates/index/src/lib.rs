@@ -56,7 +56,7 @@ pub use generation::Generation;
 pub use survey::{Survey, incomplete_contributors};
 pub use types::{
     Act, ChunkId, Contribution, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode,
-    NewChunk, NewDocument, Order, Query, Receipt, Size,
+    NewChunk, NewDocument, Order, Origin, Query, Receipt, Size, SourceName,
 };
 
 /// Documents and their chunks, searched within a bailiwick.
@@ -123,7 +123,9 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     /// searchable when this returns.
     ///
     /// The ceiling is held against the labels of the documents that are replaced; the new ones'
-    /// labels are the caller's to check, who can say more about them.
+    /// labels are the caller's to check, who can say more about them. Only then are the sources of
+    /// those that are replaced compared with those of the new ones, so that a writer learns of
+    /// nothing beyond its ceiling.
     async fn upsert(
         &self,
         documents: Vec<NewDocument>,
@@ -132,6 +134,15 @@ pub trait Index: Send + Sync + std::fmt::Debug {
 
     /// Removes those that exist, or none if the ceiling forbids one; the receipt counts them.
     async fn remove(&self, ids: &[DocumentId], ceiling: &Ceiling) -> Result<Receipt, IndexError>;
+
+    /// Like [`Index::remove`], and refuses documents of other sources than the origin's, unless it
+    /// replaces those.
+    async fn remove_from(
+        &self,
+        ids: &[DocumentId],
+        origin: &Origin,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError>;
 
     /// Gives a document new metadata and a new label; none when there is no such document. The
     /// ceiling is held against the label that it has. `contributors` are the agents through whose
@@ -153,8 +164,12 @@ pub trait Index: Send + Sync + std::fmt::Debug {
     fn obeyed(&self) -> u64;
 
     /// For a writer that sent them before: which of these documents are stored with this content
-    /// hash already.
-    async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError>;
+    /// hash and for this source already. Those that no source has claimed yet become its own.
+    async fn unchanged(
+        &self,
+        ids: &[(DocumentId, [u8; 32])],
+        source: &SourceName,
+    ) -> Result<Vec<bool>, IndexError>;
 }
 
 /// Why the index cannot do what it was asked.
@@ -172,6 +187,9 @@ pub enum IndexError {
     /// Stored documents have labels beyond the writer's ceiling; nothing was written.
     #[error("documents are stored under labels beyond the writer's ceiling")]
     Beyond(Vec<DocumentId>),
+    /// Stored documents belong to other sources, which are named; nothing was written.
+    #[error("documents with these ids belong to other sources")]
+    OtherSource(Vec<(DocumentId, SourceName)>),
     /// A vector of another embedder was given: embed by the one that [`Index::space`] names.
     #[error("a vector was made by `{found}`, and this index holds vectors of `{expected}`")]
     OtherSpace {

@@ -45,6 +45,59 @@ impl fmt::Display for DocumentId {
     }
 }
 
+/// Name of what documents come from, such as a folder's path: 1 to 4,096 bytes without control
+/// characters. A document's id belongs to the source that stored it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SourceName(Arc<str>);
+
+impl SourceName {
+    /// The longest name in bytes, which is the longest path of a file system.
+    pub const MAX_BYTES: usize = 4096;
+
+    /// # Errors
+    /// A sentence for the caller when the name is empty, too long, or holds a control character.
+    pub fn new(name: &str) -> Result<Self, String> {
+        if name.is_empty() || name.len() > Self::MAX_BYTES {
+            return Err(format!("a source is named by 1 to {} bytes", Self::MAX_BYTES));
+        }
+        if name.chars().any(char::is_control) {
+            return Err("the name of a source must not hold control characters".into());
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The source that a write is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Owner of the documents once they are stored.
+    pub source: SourceName,
+    /// Agent that writes, as it stands in the metadata `ingested_by`. Documents of a release that
+    /// kept no sources belong to their agents.
+    pub agent: Option<String>,
+    /// Whether documents of other sources may be written too, which then belong to this one.
+    pub replace: bool,
+}
+
+impl Origin {
+    /// The origin of documents from this source, which replaces no other source's.
+    pub fn of(source: SourceName) -> Self {
+        Self { source, agent: None, replace: false }
+    }
+}
+
 /// A chunk's id: its document's id and its place in the document, from 0.
 ///
 /// Its text form is `<document id>#<n>`; its order is the tie-break of every ranking, so that
@@ -78,6 +131,8 @@ pub struct NewDocument {
     pub contributors: Vec<String>,
     /// SHA-256 of what the owner sent, so that an unchanged document can be skipped.
     pub content_hash: [u8; 32],
+    /// The source that it comes from.
+    pub origin: Arc<Origin>,
     /// The embedder that made the vectors of its chunks.
     pub space: Arc<str>,
     /// Its chunks, in order.

@@ -8,9 +8,9 @@ mod json;
 mod markdown;
 mod pdf;
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +39,27 @@ pub struct FileOptions {
     pub metadata: Map<String, Value>,
     /// Where the readers of HTML, PDF and DOCX run.
     pub extraction: Extraction,
+    /// A folder that is passed over, such as the data directory.
+    pub passed_over: Option<PathBuf>,
+}
+
+/// What a path holds.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Its files, in a stable order.
+    pub files: Vec<FileSource>,
+    /// What of it cannot be read.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A file or folder that is left out.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// Id of the file, or of the folder beneath which files may still be. Empty: that is
+    /// everything. None: it cannot have given documents.
+    pub id: Option<String>,
+    /// The cause.
+    pub error: FileError,
 }
 
 /// A file that was found, to be read when its turn comes.
@@ -93,6 +114,12 @@ pub enum Problem {
     /// Two files would be one document.
     #[error("has the same id as `{0}`; name the folder that holds both")]
     SameId(String),
+    /// Its path is not text, so that it gives no id.
+    #[error("has a name that is not UTF-8; rename it")]
+    Name,
+    /// It is the folder that is passed over, or in it.
+    #[error("is in the data directory; name what is outside of it")]
+    PassedOver,
     /// Its content is not what its name says.
     #[error("is broken: {0}")]
     Broken(String),
@@ -104,64 +131,113 @@ impl Problem {
         Self::Broken(crate::http::printable(&without_values(why)))
     }
 
-    fn of(self, file: &Path) -> FileError {
-        FileError { file: crate::http::printable(&file.display().to_string()), problem: self }
+    /// The error of this file.
+    #[must_use]
+    pub fn of(self, file: &Path) -> FileError {
+        FileError { file: shown(file), problem: self }
     }
 }
 
-/// Finds the files in these files and folders, in a stable order.
+/// Returns a path as text that does not steer a terminal: bytes that are not UTF-8 and characters
+/// that are not visible are escaped.
+pub fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for piece in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for c in piece.valid().chars() {
+            if crate::http::is_hidden(c) {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        text.push_str(&piece.invalid().escape_ascii().to_string());
+    }
+    text
+}
+
+/// Finds the files of a file or folder.
 ///
 /// Hidden files and what a `.gitignore` or `.ignore` inside a folder names are passed over, sidecars
 /// belong to their files, and everything else is returned, so that what cannot be read is reported.
-///
-/// # Errors
-/// [`FileError`] when a path is not there, a folder cannot be read, or two files share an id.
-pub fn discover(paths: &[PathBuf], options: &FileOptions) -> Result<Vec<FileSource>, FileError> {
-    let mut sources = Vec::new();
-    let mut seen: HashMap<String, PathBuf> = HashMap::new();
-    for path in paths {
-        for source in below(path, options)? {
-            if let Some(other) = seen.insert(source.id.clone(), source.path.clone()) {
-                let other = crate::http::printable(&other.display().to_string());
-                return Err(Problem::SameId(other).of(&source.path));
-            }
-            sources.push(source);
+pub fn discover(path: &Path, options: &FileOptions) -> Found {
+    let mut found = Found::default();
+    match is_folder(path, options) {
+        Ok(is_folder) => walk(path, is_folder, options, &mut found),
+        Err(problem) => {
+            found.left_out.push(LeftOut { id: Some(String::new()), error: problem.of(path) });
         }
     }
-    Ok(sources)
+    found
 }
 
-fn below(path: &Path, options: &FileOptions) -> Result<Vec<FileSource>, FileError> {
-    let is_folder = path.metadata().map_err(|cause| Problem::from(cause).of(path))?.is_dir();
+fn is_folder(path: &Path, options: &FileOptions) -> Result<bool, Problem> {
+    let is_folder = path.metadata()?.is_dir();
+    if let Some(folder) = options.passed_over.as_ref().and_then(|folder| folder.canonicalize().ok())
+        && path.canonicalize()?.starts_with(folder)
+    {
+        return Err(Problem::PassedOver);
+    }
+    Ok(is_folder)
+}
+
+fn walk(path: &Path, is_folder: bool, options: &FileOptions, found: &mut Found) {
     // A file stands in its folder, so that it is called and described as when the folder is read.
     let root = if is_folder { path } else { path.parent().unwrap_or(Path::new("")) };
     let mut walk = WalkBuilder::new(path);
     // What stands outside the folder does not decide what is in it.
     walk.parents(false).git_global(false).git_exclude(false).require_git(false);
     walk.sort_by_file_path(Path::cmp);
-    let mut sources = Vec::new();
-    for entry in walk.build() {
-        let entry = entry.map_err(|cause| Problem::from(cause).of(path))?;
+    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    let passed_over = options.passed_over.as_deref().and_then(identity);
+    walk.filter_entry(move |entry| {
         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        if is_folder || (entry.depth() == 0 && root == path) {
+        !is_folder || passed_over.is_none() || identity(entry.path()) != passed_over
+    });
+    for entry in walk.build() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(cause) => {
+                let at = failed_at(&cause).unwrap_or(path).to_owned();
+                let id = Some(id_below(root, &at).unwrap_or_default());
+                found.left_out.push(LeftOut { id, error: Problem::from(cause).of(&at) });
+                continue;
+            }
+        };
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let file = entry.path();
+        if is_folder
+            || (entry.depth() == 0 && root == path)
+            || attributes::is_sidecar_of_something(file)
+        {
             continue;
         }
-        let file = entry.into_path();
-        if !attributes::is_sidecar_of_something(&file) {
-            let id = id_below(root, &file)?;
-            let (root, options) = (root.to_owned(), options.clone());
-            sources.push(FileSource { id, path: file, root, options });
+        match id_below(root, file) {
+            Some(id) => {
+                let (path, root, options) = (entry.into_path(), root.to_owned(), options.clone());
+                found.files.push(FileSource { id, path, root, options });
+            }
+            None => found.left_out.push(LeftOut { id: None, error: Problem::Name.of(file) }),
         }
     }
-    Ok(sources)
 }
 
-/// The path below the root, with forward slashes on every system.
-fn id_below(root: &Path, file: &Path) -> Result<String, FileError> {
+/// The folder or file that a walk could not enter.
+fn failed_at(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            failed_at(err)
+        }
+        ignore::Error::Loop { child, .. } => Some(child),
+        _ => None,
+    }
+}
+
+/// The path below the root, with forward slashes on every system. None if it is not UTF-8.
+fn id_below(root: &Path, file: &Path) -> Option<String> {
     let below = file.strip_prefix(root).unwrap_or(file);
     let parts = below.components().map(|part| part.as_os_str().to_str());
-    let parts: Option<Vec<&str>> = parts.collect();
-    parts.map(|parts| parts.join("/")).ok_or_else(|| Problem::Encoding.of(file))
+    Some(parts.collect::<Option<Vec<&str>>>()?.join("/"))
 }
 
 impl FileSource {
@@ -180,12 +256,21 @@ impl FileSource {
     /// (`<file>.meta.json` or `<file>.meta.toml`), and its own front matter or fields.
     ///
     /// # Errors
-    /// [`FileError`] with the file's name and what is wrong with it.
+    /// [`FileError`] with the file's name and what is wrong with it, or with one of its records.
     pub fn read(&self) -> Result<Vec<SourceDocument>, FileError> {
-        self.documents().map_err(|problem| problem.of(&self.path))
+        self.records().into_iter().collect()
     }
 
-    fn documents(&self) -> Result<Vec<SourceDocument>, Problem> {
+    /// Like [`FileSource::read`], and one record that is wrong does not take the others with it. A
+    /// file that cannot be read at all is one error.
+    pub fn records(&self) -> Vec<Result<SourceDocument, FileError>> {
+        let records = self.documents().unwrap_or_else(|problem| vec![Err(problem)]);
+        let named = records.into_iter().map(|record| record.map_err(|cause| cause.of(&self.path)));
+        named.collect()
+    }
+
+    fn documents(&self) -> Result<Vec<Result<SourceDocument, Problem>>, Problem> {
+        regular(&self.path)?;
         let kind = Kind::of(&self.path)?;
         let schema = &self.options.schema;
         let mut inherited = self.options.metadata.clone();
@@ -194,18 +279,21 @@ impl FileSource {
         let bytes = bytes(&self.path)?;
         let extraction = self.options.extraction;
         let drafts = match kind {
-            Kind::Markdown => vec![markdown::read(&text(bytes)?)?],
-            Kind::Text => vec![Draft::plain(text(bytes)?)],
-            Kind::Html => vec![Draft::markdown(extraction.text(Format::Html, bytes)?)],
-            Kind::Pdf => vec![Draft::plain(extraction.text(Format::Pdf, bytes)?)],
-            Kind::Docx => vec![Draft::markdown(extraction.text(Format::Docx, bytes)?)],
-            Kind::Json => json::read(&text(bytes)?, schema)?,
-            Kind::JsonLines => json::read_lines(&text(bytes)?, schema)?,
+            Kind::Markdown => vec![Ok(markdown::read(&text(bytes)?)?)],
+            Kind::Text => vec![Ok(Draft::plain(text(bytes)?))],
+            Kind::Html => vec![Ok(Draft::markdown(extraction.text(Format::Html, bytes)?))],
+            Kind::Pdf => vec![Ok(Draft::plain(extraction.text(Format::Pdf, bytes)?))],
+            Kind::Docx => vec![Ok(Draft::markdown(extraction.text(Format::Docx, bytes)?))],
+            Kind::Json => json::read(&text(bytes)?, schema)?.into_iter().map(Ok).collect(),
+            Kind::JsonLines => json::read_lines(&text(bytes)?, schema),
         };
         if drafts.is_empty() {
             return Err(Problem::Empty);
         }
-        drafts.into_iter().map(|draft| draft.finish(&self.id, inherited.clone(), schema)).collect()
+        let finished = drafts.into_iter().map(|draft: Result<Draft, Problem>| {
+            draft?.finish(&self.id, inherited.clone(), schema)
+        });
+        Ok(finished.collect())
     }
 }
 
@@ -294,11 +382,13 @@ impl Kind {
     }
 }
 
+fn regular(path: &Path) -> Result<(), Problem> {
+    if path.symlink_metadata()?.is_file() { Ok(()) } else { Err(Problem::NotAFile) }
+}
+
 /// The bytes of a regular file. A link is refused even when it replaced the file since it was found.
 fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
-    if !path.symlink_metadata()?.is_file() {
-        return Err(Problem::NotAFile);
-    }
+    regular(path)?;
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES {

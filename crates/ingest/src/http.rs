@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -15,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The most bytes of an error's body that are read, and the most characters that are shown.
-const ERROR_BYTES: usize = 16 * 1024;
+const ERROR_BYTES: usize = 256 * 1024;
 const ERROR_CHARACTERS: usize = 300;
 
 /// Why nothing was fetched or sent. It never holds a token or a record.
@@ -46,6 +47,9 @@ pub enum HttpError {
         status: u16,
         /// What the answer says for itself, made safe to print.
         detail: Option<String>,
+        /// Documents that the answer names, by their places in the request, and what it says of
+        /// each.
+        documents: Vec<(usize, String)>,
     },
     /// The answer is not what was agreed.
     #[error("{peer} sent an answer that cannot be used: {problem}")]
@@ -132,8 +136,8 @@ pub(crate) async fn answer(
     if status != StatusCode::OK {
         // A body that cannot be read takes nothing from the refusal.
         let body = body(peer, response, ERROR_BYTES).await.unwrap_or_default();
-        let detail = detail(&body, secret);
-        return Err(HttpError::Refused { peer, status: status.as_u16(), detail });
+        let (detail, documents) = complaint(&body, secret);
+        return Err(HttpError::Refused { peer, status: status.as_u16(), detail, documents });
     }
     body(peer, response, limit).await
 }
@@ -164,23 +168,40 @@ struct Complaint {
     error_description: Option<String>,
     error: Option<String>,
     title: Option<String>,
+    #[serde(default)]
+    errors: Value,
 }
 
-/// What an error body says, unless it repeats the secret that was sent.
-fn detail(body: &[u8], secret: Option<&SecretString>) -> Option<String> {
-    let said: Complaint = serde_json::from_slice(body).ok()?;
-    let text = said.detail.or(said.error_description).or(said.error).or(said.title)?;
-    if secret.is_some_and(|secret| text.contains(secret.expose_secret())) {
-        return None;
-    }
-    Some(printable(&text))
+#[derive(Deserialize)]
+struct RefusedDocument {
+    index: usize,
+    reason: String,
+}
+
+/// What an error body says, in general and of single documents, unless it repeats the secret that
+/// was sent.
+fn complaint(body: &[u8], secret: Option<&SecretString>) -> (Option<String>, Vec<(usize, String)>) {
+    let Ok(said) = serde_json::from_slice::<Complaint>(body) else { return (None, Vec::new()) };
+    let safe = |text: String| {
+        let repeats = secret.is_some_and(|secret| text.contains(secret.expose_secret()));
+        (!repeats).then(|| printable(&text))
+    };
+    let detail = said.detail.or(said.error_description).or(said.error).or(said.title);
+    let documents: Vec<RefusedDocument> = serde_json::from_value(said.errors).unwrap_or_default();
+    let documents = documents.into_iter().map(|refused| {
+        let unsaid = || "the server refuses it".to_owned();
+        (refused.index, safe(refused.reason).unwrap_or_else(unsaid))
+    });
+    (detail.and_then(safe), documents.collect())
 }
 
 /// A stranger's text as one short line without anything that moves a terminal's cursor.
 pub(crate) fn printable(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().take(ERROR_CHARACTERS).map(|c| if hidden(c) { ' ' } else { c }).collect()
+    text.chars().take(ERROR_CHARACTERS).map(|c| if is_hidden(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a character steers a terminal, or is not seen there.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use bailiwick_index::{DocumentId, Index, IndexError, NewChunk, NewDocument, Receipt};
+use bailiwick_index::{
+    DocumentId, Index, IndexError, NewChunk, NewDocument, Origin, Receipt, SourceName,
+};
 use bailiwick_models::{Embedders, ModelError};
 use bailiwick_policy::{Ceiling, Label, Schema};
 use serde::Serialize;
@@ -43,6 +45,23 @@ pub struct Stamp {
     pub scope: Option<String>,
     /// The labels that she may give documents, and that those may have which she changes.
     pub ceiling: Ceiling,
+    /// The source that the documents come from, which owns their ids. By default the agent.
+    pub source: Option<SourceName>,
+    /// Whether documents of other sources are taken over.
+    pub replace: bool,
+}
+
+impl Stamp {
+    /// The source that the documents belong to once they are stored.
+    fn origin(&self) -> Result<Origin, IntakeError> {
+        let source = match &self.source {
+            Some(source) => source.clone(),
+            None => SourceName::new(&self.ingested_by)
+                .map_err(|_| IntakeError::Internal("an agent's name is no source"))?,
+        };
+        let agent = Some(self.ingested_by.clone());
+        Ok(Origin { source, agent, replace: self.replace })
+    }
 }
 
 /// What happens to a document that is right but for its label.
@@ -75,6 +94,9 @@ pub enum IntakeError {
     /// At least one document is beyond the writer's ceiling, and here is each.
     #[error("{}", told(.0))]
     Beyond(Vec<Refusal>),
+    /// At least one id belongs to another source, and here is each with its owner.
+    #[error("{}", told(.0))]
+    OtherSource(Vec<Refusal>),
     /// The documents cannot be embedded.
     #[error("the documents cannot be embedded now; try again")]
     Model(#[from] ModelError),
@@ -84,6 +106,18 @@ pub enum IntakeError {
     /// A bug or a machine without memory.
     #[error("the documents cannot be prepared; this is not their fault")]
     Internal(&'static str),
+}
+
+impl IntakeError {
+    /// The documents that are refused, when they are the reason.
+    pub fn refusals(&self) -> &[Refusal] {
+        match self {
+            Self::Refused(refusals) | Self::Beyond(refusals) | Self::OtherSource(refusals) => {
+                refusals
+            }
+            _ => &[],
+        }
+    }
 }
 
 fn told(refusals: &[Refusal]) -> String {
@@ -137,7 +171,8 @@ impl Intake {
     ///
     /// # Errors
     /// [`IntakeError::Refused`] names every document that is wrong, [`IntakeError::Beyond`] those
-    /// whose label is beyond the writer's ceiling, or else those that are stored under such a one.
+    /// whose label is beyond the writer's ceiling, or else those that are stored under such a one,
+    /// [`IntakeError::OtherSource`] those that belong to another source.
     pub async fn store(
         &self,
         documents: Vec<SourceDocument>,
@@ -145,11 +180,12 @@ impl Intake {
         unlabelled: Unlabelled,
     ) -> Result<Receipt, IntakeError> {
         let accepted = self.accept(documents, stamp, unlabelled)?;
+        let origin = Arc::new(stamp.origin()?);
         let places: HashMap<DocumentId, usize> =
             accepted.iter().map(|document| document.id.clone()).zip(0..).collect();
         let known: Vec<(DocumentId, [u8; 32])> =
             accepted.iter().map(|document| (document.id.clone(), document.content_hash)).collect();
-        let unchanged = self.index.unchanged(&known).await?;
+        let unchanged = self.index.unchanged(&known, &origin.source).await?;
         if unchanged.len() != known.len() {
             return Err(IntakeError::Internal("the index did not answer for every document"));
         }
@@ -162,8 +198,10 @@ impl Intake {
             return Ok(Receipt { revision: self.index.revision(), ..Receipt::default() });
         }
         let quarantined = fresh.iter().filter(|document| document.label.is_quarantine()).count();
-        let receipt =
-            self.embed_and_store(fresh, stamp).await.map_err(|error| beyond(error, &places))?;
+        let receipt = self
+            .embed_and_store(fresh, &origin, stamp)
+            .await
+            .map_err(|error| named(error, &places))?;
         if quarantined > 0 {
             tracing::warn!(quarantined, ingested_by = %stamp.ingested_by, "documents without a label are quarantined");
         }
@@ -195,7 +233,7 @@ impl Intake {
         }
         let relabelled =
             self.index.relabel(&id, metadata, label, &stamp.actors, &stamp.ceiling).await;
-        relabelled.map_err(|error| beyond(error.into(), &HashMap::from([(id, 0)])))
+        relabelled.map_err(|error| named(error.into(), &HashMap::from([(id, 0)])))
     }
 
     /// Removes these documents. One that is not there is none of the receipt's.
@@ -204,19 +242,20 @@ impl Intake {
     /// [`IntakeError::Refused`] when one of these can be no document's id, [`IntakeError::Beyond`]
     /// when one is a document beyond the ceiling; then none is removed.
     pub async fn remove(&self, ids: &[String], ceiling: &Ceiling) -> Result<Receipt, IntakeError> {
-        let mut refusals = Vec::new();
-        let mut wanted = Vec::with_capacity(ids.len());
-        for (index, id) in ids.iter().enumerate() {
-            match DocumentId::new(id) {
-                Ok(id) => wanted.push(id),
-                Err(reason) => refusals.push(refusal(index, id, reason)),
-            }
-        }
-        if !refusals.is_empty() {
-            return Err(IntakeError::Refused(refusals));
-        }
+        let wanted = wanted(ids)?;
         let removed = self.index.remove(&wanted, ceiling).await;
-        removed.map_err(|error| beyond(error.into(), &wanted.into_iter().zip(0..).collect()))
+        removed.map_err(|error| named(error.into(), &wanted.into_iter().zip(0..).collect()))
+    }
+
+    /// Like [`Intake::remove`], of documents that belong to the stamp's source.
+    ///
+    /// # Errors
+    /// Those of [`Intake::remove`], and [`IntakeError::OtherSource`] when one belongs to another
+    /// source; then none is removed.
+    pub async fn remove_from(&self, ids: &[String], stamp: &Stamp) -> Result<Receipt, IntakeError> {
+        let wanted = wanted(ids)?;
+        let removed = self.index.remove_from(&wanted, &stamp.origin()?, &stamp.ceiling).await;
+        removed.map_err(|error| named(error.into(), &wanted.into_iter().zip(0..).collect()))
     }
 
     fn accept(
@@ -313,14 +352,15 @@ impl Intake {
     async fn embed_and_store(
         &self,
         fresh: Vec<Accepted>,
+        origin: &Arc<Origin>,
         stamp: &Stamp,
     ) -> Result<Receipt, IntakeError> {
         let again = self.embedders.former().map(|_| fresh.clone());
-        let documents = self.embed(fresh, &stamp.actors).await?;
+        let documents = self.embed(fresh, origin, &stamp.actors).await?;
         match (self.index.upsert(documents, &stamp.ceiling).await, again) {
             // The index changed its embedder meanwhile, which it does once.
             (Err(IndexError::OtherSpace { .. }), Some(fresh)) => {
-                let documents = self.embed(fresh, &stamp.actors).await?;
+                let documents = self.embed(fresh, origin, &stamp.actors).await?;
                 Ok(self.index.upsert(documents, &stamp.ceiling).await?)
             }
             (stored, _) => Ok(stored?),
@@ -330,6 +370,7 @@ impl Intake {
     async fn embed(
         &self,
         documents: Vec<Accepted>,
+        origin: &Arc<Origin>,
         actors: &[String],
     ) -> Result<Vec<NewDocument>, IntakeError> {
         let split = tokio::task::spawn_blocking(move || {
@@ -357,11 +398,21 @@ impl Intake {
             texts.into_iter().zip(vectors).map(|(text, vector)| NewChunk { text, vector });
         let space: Arc<str> = embedder.id().into();
         let documents = places.into_iter().map(|(passages, document)| {
-            let space = Arc::clone(&space);
+            let (space, origin) = (Arc::clone(&space), Arc::clone(origin));
             let Accepted { id, text, metadata, label, content_hash } = document;
             let chunks = chunks.by_ref().take(passages).collect();
             let contributors = actors.to_vec();
-            NewDocument { id, text, metadata, label, contributors, content_hash, space, chunks }
+            NewDocument {
+                id,
+                text,
+                metadata,
+                label,
+                contributors,
+                content_hash,
+                origin,
+                space,
+                chunks,
+            }
         });
         Ok(documents.collect())
     }
@@ -431,13 +482,40 @@ const NEW_LABEL: &str = "its label is beyond what this agent may write";
 const STORED_LABEL: &str = "it is stored under a label beyond what this agent may write";
 
 /// Names the documents that the index refused, by their places in the request.
-fn beyond(error: IntakeError, places: &HashMap<DocumentId, usize>) -> IntakeError {
-    let IntakeError::Index(IndexError::Beyond(ids)) = error else { return error };
-    let refusals = ids.iter().filter_map(|id| {
-        let index = *places.get(id)?;
-        Some(refusal(index, id.as_str(), STORED_LABEL.into()))
-    });
-    IntakeError::Beyond(refusals.collect())
+fn named(error: IntakeError, places: &HashMap<DocumentId, usize>) -> IntakeError {
+    let refused =
+        |id: &DocumentId, reason: String| Some(refusal(*places.get(id)?, id.as_str(), reason));
+    match error {
+        IntakeError::Index(IndexError::Beyond(ids)) => {
+            let refusals = ids.iter().filter_map(|id| refused(id, STORED_LABEL.into()));
+            IntakeError::Beyond(refusals.collect())
+        }
+        IntakeError::Index(IndexError::OtherSource(owned)) => {
+            let refusals = owned.iter().filter_map(|(id, owner)| refused(id, other_source(owner)));
+            IntakeError::OtherSource(refusals.collect())
+        }
+        other => other,
+    }
+}
+
+fn other_source(owner: &SourceName) -> String {
+    format!(
+        "the id belongs to the source `{}`; send it for that source, or replace the document",
+        crate::http::printable(owner.as_str())
+    )
+}
+
+/// The ids of stored documents that are to be removed.
+fn wanted(ids: &[String]) -> Result<Vec<DocumentId>, IntakeError> {
+    let mut refusals = Vec::new();
+    let mut wanted = Vec::with_capacity(ids.len());
+    for (index, id) in ids.iter().enumerate() {
+        match DocumentId::new(id) {
+            Ok(id) => wanted.push(id),
+            Err(reason) => refusals.push(refusal(index, id, reason)),
+        }
+    }
+    if refusals.is_empty() { Ok(wanted) } else { Err(IntakeError::Refused(refusals)) }
 }
 
 fn refusal(index: usize, id: &str, reason: String) -> Refusal {

@@ -1,6 +1,6 @@
 //! Documents → the server's `POST /api/documents`.
 
-use bailiwick_index::Receipt;
+use bailiwick_index::{Receipt, SourceName};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
@@ -29,7 +29,9 @@ impl Remote {
         Ok(Self { http: base.client()?, base })
     }
 
-    /// Sends one batch, which the server stores whole or not at all. The token needs the scope
+    /// Sends one batch of a source, which the server stores whole or not at all. Without a name,
+    /// the source is the agent. With `replace`, ids of other sources are taken over. The token
+    /// needs the scope
     /// `write:documents`; [`batches`](crate::batches) cuts what is more than one request takes.
     ///
     /// # Errors
@@ -37,9 +39,12 @@ impl Remote {
     pub async fn send(
         &self,
         documents: &[SourceDocument],
+        source: Option<&SourceName>,
+        replace: bool,
         token: &SecretString,
     ) -> Result<Receipt, HttpError> {
-        let request = self.http.post(self.base.join("api/documents")).json(&Batch { documents });
+        let batch = Batch { documents, source, replace };
+        let request = self.http.post(self.base.join("api/documents")).json(&batch);
         let sent = request.bearer_auth(token.expose_secret()).send().await;
         let body = http::answer(SERVER, sent, ANSWER_BYTES, Some(token)).await?;
         receipt(&body)
@@ -47,13 +52,20 @@ impl Remote {
 }
 
 impl Remote {
-    /// Removes one document; the receipt is empty when it was not there.
+    /// Removes one document of a source; the receipt is empty when it was not there.
     ///
     /// # Errors
     /// [`HttpError`] for every other answer than that it is gone.
-    pub async fn remove(&self, id: &str, token: &SecretString) -> Result<Receipt, HttpError> {
+    pub async fn remove(
+        &self,
+        id: &str,
+        source: &SourceName,
+        token: &SecretString,
+    ) -> Result<Receipt, HttpError> {
         let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
-        let request = self.http.delete(self.base.join(&format!("api/documents/{id}")));
+        let source = utf8_percent_encode(source.as_str(), NON_ALPHANUMERIC);
+        let path = format!("api/documents/{id}?source={source}");
+        let request = self.http.delete(self.base.join(&path));
         let sent = request.bearer_auth(token.expose_secret()).send().await;
         match http::answer(SERVER, sent, ANSWER_BYTES, Some(token)).await {
             Ok(body) => receipt(&body),
@@ -75,6 +87,10 @@ fn receipt(body: &[u8]) -> Result<Receipt, HttpError> {
 #[derive(Serialize)]
 struct Batch<'a> {
     documents: &'a [SourceDocument],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a SourceName>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replace: bool,
 }
 
 #[derive(Deserialize)]

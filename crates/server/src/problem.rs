@@ -92,6 +92,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
+    /// 409 for ids that belong to other sources, each of them named.
+    pub(crate) fn other_source(detail: impl Into<String>, errors: Value) -> Self {
+        let problem = Self::new(StatusCode::CONFLICT, "other-source", detail);
+        Self { errors: Some(Box::new(errors)), ..problem }
+    }
+
     /// 413.
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)

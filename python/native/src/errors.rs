@@ -14,6 +14,9 @@ pyo3::import_exception!(bailiwick.errors, RefusedDocument);
 pyo3::import_exception!(bailiwick.errors, TokenExpired);
 pyo3::import_exception!(bailiwick.errors, Unavailable);
 
+/// The most ids of other sources that an error names.
+const NAMED: usize = 10;
+
 /// Why a token is not accepted. The cause says more than its bearer should learn.
 pub(crate) fn of_token(py: Python<'_>, rejection: Rejection) -> PyErr {
     log(py, &format!("a token was refused: {}", rejection.cause()));
@@ -29,6 +32,16 @@ pub(crate) fn of_token(py: Python<'_>, rejection: Rejection) -> PyErr {
 #[expect(clippy::needless_pass_by_value, reason = "this is what map_err calls")]
 pub(crate) fn of_index(error: IndexError) -> PyErr {
     use IndexError::{Dimensions, ForeignBailiwick, NotFinite, OtherSpace};
+    if let IndexError::OtherSource(others) = &error {
+        let named = others.iter().map(|(id, owner)| format!("`{id}` belongs to `{owner}`"));
+        let named: Vec<String> = named.take(NAMED).collect();
+        return RefusedDocument::new_err(format!(
+            "nothing is written: ids of other sources ({}): {}; name their source, or pass \
+             replace=True",
+            others.len(),
+            named.join(", ")
+        ));
+    }
     let text = match std::error::Error::source(&error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

@@ -11,7 +11,7 @@ use std::thread;
 use bailiwick_index as index;
 use bailiwick_index::{
     ChunkId, DocumentId, EmbeddedIndex, Index as _, IndexError, Metric, NewChunk, NewDocument,
-    Query,
+    Origin, Query, SourceName,
 };
 use bailiwick_policy::{Ceiling, Schema};
 use pyo3::prelude::*;
@@ -100,7 +100,8 @@ impl Index {
         Bailiwick::danger_everything()
     }
 
-    #[pyo3(signature = (ids, vectors, texts=None, metadata=None))]
+    #[pyo3(signature = (ids, vectors, texts=None, metadata=None, *, source="python", replace=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
     fn add(
         &self,
         py: Python<'_>,
@@ -108,7 +109,10 @@ impl Index {
         vectors: &Bound<'_, PyAny>,
         texts: Option<Vec<String>>,
         metadata: Option<&Bound<'_, PyAny>>,
+        source: &str,
+        replace: bool,
     ) -> PyResult<usize> {
+        let origin = Arc::new(Origin { replace, ..origin(source)? });
         let refuse =
             |problem: String| RefusedDocument::new_err(format!("nothing is stored: {problem}"));
         let open = self.opened()?;
@@ -124,24 +128,36 @@ impl Index {
         };
         let texts = texts.unwrap_or_else(|| vec![String::new(); ids.len()]);
         let space = open.index.space();
-        let documents = py.detach(|| self.prepared(ids, vectors, texts, metadata, &space));
+        let documents = py.detach(|| self.prepared(ids, vectors, texts, metadata, &space, &origin));
         let documents = documents.map_err(refuse)?;
         Ok(written(py, open.index.upsert(documents, &Ceiling::none()))?.documents)
     }
 
-    fn delete(&self, py: Python<'_>, ids: Vec<String>) -> PyResult<usize> {
+    #[pyo3(signature = (ids, *, source=None))]
+    fn delete(&self, py: Python<'_>, ids: Vec<String>, source: Option<&str>) -> PyResult<usize> {
         let ids: Vec<DocumentId> = ids.iter().filter_map(|id| DocumentId::new(id).ok()).collect();
-        Ok(written(py, self.opened()?.index.remove(&ids, &Ceiling::none()))?.documents)
+        let (index, none) = (self.opened()?.index, Ceiling::none());
+        let removed = match source.map(origin).transpose()? {
+            Some(origin) => written(py, index.remove_from(&ids, &origin, &none)),
+            None => written(py, index.remove(&ids, &none)),
+        };
+        Ok(removed?.documents)
     }
 
-    #[pyo3(signature = (filters=None))]
+    #[pyo3(signature = (filters=None, *, source=None))]
     fn delete_matching(
         &self,
         py: Python<'_>,
         filters: Option<&Bound<'_, PyAny>>,
+        source: Option<&str>,
     ) -> PyResult<usize> {
         let filter = filters.map(|filters| query::filter(filters, &self.schema)).transpose()?;
-        Ok(written(py, self.opened()?.index.remove_matching(filter, &Ceiling::none()))?.documents)
+        let index = self.opened()?.index;
+        let removed = match source.map(origin).transpose()? {
+            Some(origin) => written(py, index.remove_matching_from(filter, &origin)),
+            None => written(py, index.remove_matching(filter, &Ceiling::none())),
+        };
+        Ok(removed?.documents)
     }
 
     fn relabel(&self, py: Python<'_>, id: &str, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -245,6 +261,7 @@ impl Index {
         texts: Vec<String>,
         metadata: Vec<Map<String, Value>>,
         space: &Arc<str>,
+        origin: &Arc<Origin>,
     ) -> Result<Vec<NewDocument>, String> {
         let counts = [ids.len(), vectors.len(), texts.len(), metadata.len()];
         if counts.iter().any(|count| *count != ids.len()) {
@@ -280,12 +297,17 @@ impl Index {
                 contributors: Vec::new(),
                 // Nobody asks whether a document is unchanged: its vector is here already.
                 content_hash: [0; 32],
+                origin: Arc::clone(origin),
                 space: Arc::clone(space),
                 chunks: vec![NewChunk { text, vector }],
             })
         });
         documents.collect()
     }
+}
+
+fn origin(source: &str) -> PyResult<Origin> {
+    SourceName::new(source).map(Origin::of).map_err(BailiwickError::new_err)
 }
 
 /// Waits for a write.

@@ -629,6 +629,13 @@ export interface components {
         Batch: {
             /** @description `{"id", "text", "metadata"}` each; the attributes stand in the metadata. */
             documents: Record<string, never>[];
+            /** @description Whether documents of other sources are replaced. */
+            replace?: boolean;
+            /**
+             * @description The source that the documents belong to, such as a folder's path. Default: the agent. An id
+             *     of another source is refused with 409.
+             */
+            source?: string | null;
         };
         /** @description What a policy read of somebody's token. */
         ClaimsRead: {
@@ -1916,6 +1923,14 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1957,7 +1972,12 @@ export interface operations {
     };
     remove: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether a document of another source is removed too. */
+                replace?: boolean;
+                /** @description The source's name, such as a folder's path. Default: the agent. */
+                source?: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -1983,6 +2003,14 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

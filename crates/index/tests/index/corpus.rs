@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bailiwick_index::{
-    DocumentId, EmbeddedIndex, Hits, Mode, NewChunk, NewDocument, Options, Query,
+    DocumentId, EmbeddedIndex, Hits, Mode, NewChunk, NewDocument, Options, Origin, Query,
+    SourceName,
 };
 use bailiwick_policy::{AttributeConfig, Schema};
 use serde_json::{Map, Value, json};
@@ -50,6 +51,11 @@ pub(crate) fn vector_of(text: &str, dimensions: usize) -> Vec<f32> {
     sums.iter().map(|x| x / length).collect()
 }
 
+/// A source that replaces no other's documents.
+pub(crate) fn origin(source: &str) -> Arc<Origin> {
+    Arc::new(Origin::of(SourceName::new(source).unwrap()))
+}
+
 pub(crate) fn document(id: &str, team: &str, passages: &[&str]) -> NewDocument {
     let metadata = metadata(team);
     NewDocument {
@@ -59,6 +65,7 @@ pub(crate) fn document(id: &str, team: &str, passages: &[&str]) -> NewDocument {
         metadata,
         contributors: Vec::new(),
         content_hash: [7; 32],
+        origin: origin("tests"),
         space: SPACE.into(),
         chunks: passages
             .iter()

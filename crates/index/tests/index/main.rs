@@ -14,6 +14,7 @@ mod held;
 mod large;
 mod noninterference;
 mod people;
+mod sources;
 mod spaces;
 mod timing;
 mod trouble;

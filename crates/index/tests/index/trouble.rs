@@ -101,6 +101,7 @@ async fn levels_that_change_lower_no_document() {
             metadata,
             contributors: Vec::new(),
             content_hash: [7; 32],
+            origin: crate::corpus::origin("tests"),
             space: crate::corpus::SPACE.into(),
             chunks: vec![NewChunk { text: "pump".into(), vector: vector("pump") }],
         }

@@ -6,6 +6,7 @@ use bailiwick_index::{DocumentId, Filter, Index, IndexError, Mode, Size};
 use bailiwick_policy::{AdminRule, Ceiling};
 use serde_json::json;
 
+use crate::corpus::origin;
 use crate::people::People;
 use crate::{document, metadata, open, query, schema, seen};
 
@@ -167,7 +168,10 @@ async fn unchanged_means_the_same_hash() {
     index.upsert(vec![document("a", "ours", &["a pump"])], &Ceiling::none()).await.unwrap();
     let asked = [("a", [7; 32]), ("a", [8; 32]), ("b", [7; 32])];
     let asked = asked.map(|(id, hash)| (DocumentId::new(id).unwrap(), hash));
-    assert_eq!(index.unchanged(&asked).await.unwrap(), [true, false, false]);
+    assert_eq!(
+        index.unchanged(&asked, &origin("tests").source).await.unwrap(),
+        [true, false, false]
+    );
 }
 
 /// Readers see whole batches: all ten documents of one generation, or none of it.

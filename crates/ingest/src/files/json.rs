@@ -22,7 +22,8 @@ pub(super) fn read(text: &str, schema: &Schema) -> Result<Vec<Draft>, Problem> {
     }
 }
 
-pub(super) fn read_lines(text: &str, schema: &Schema) -> Result<Vec<Draft>, Problem> {
+/// The records of a file, each with what is wrong with it.
+pub(super) fn read_lines(text: &str, schema: &Schema) -> Vec<Result<Draft, Problem>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let drafts = lines.enumerate().map(|(place, (number, line))| {
         let record = serde_json::from_str(line)

@@ -2,7 +2,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bailiwick_ingest::SourceDocument;
-use bailiwick_ingest::files::{Extraction, FileError, FileOptions, FileSource, Problem, discover};
+use bailiwick_ingest::files::{
+    Extraction, FileError, FileOptions, FileSource, Problem, discover, shown,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -13,12 +15,15 @@ fn options(metadata: Value) -> FileOptions {
     FileOptions {
         schema: schema(),
         metadata: object(metadata),
+        passed_over: None,
         extraction: Extraction::InThisProcess,
     }
 }
 
 fn found(folder: &Path, metadata: Value) -> Vec<FileSource> {
-    discover(&[folder.to_owned()], &options(metadata)).unwrap()
+    let found = discover(folder, &options(metadata));
+    assert!(found.left_out.is_empty(), "{found:?}");
+    found.files
 }
 
 fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -32,7 +37,7 @@ fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
 fn read(name: &str, content: impl AsRef<[u8]>) -> Result<Vec<SourceDocument>, FileError> {
     let folder = TempDir::new().unwrap();
     let path = write(folder.path(), name, content);
-    discover(&[path], &options(json!({}))).unwrap()[0].read()
+    discover(&path, &options(json!({}))).files[0].read()
 }
 
 fn problem(name: &str, content: impl AsRef<[u8]>) -> Problem {
@@ -141,7 +146,7 @@ fn a_file_is_described_the_same_when_named_alone() {
     let folder = TempDir::new().unwrap();
     write(folder.path(), ".bailiwick.toml", "department = 'sales'");
     let file = write(folder.path(), "x.txt", "Text");
-    let alone = discover(&[file], &options(json!({}))).unwrap()[0].read().unwrap();
+    let alone = discover(&file, &options(json!({}))).files[0].read().unwrap();
     let together = found(folder.path(), json!({}))[0].read().unwrap();
     assert_eq!(alone, together);
     assert_eq!(alone[0].metadata["department"], "sales");
@@ -182,13 +187,50 @@ fn links_are_not_followed() {
 }
 
 #[test]
-fn one_id_is_one_file() {
-    let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    write(one.path(), "x.md", "1");
-    write(two.path(), "x.md", "2");
-    let error = discover(&[one.path().into(), two.path().into()], &options(json!({}))).unwrap_err();
-    assert!(matches!(error.problem, Problem::SameId(_)), "{error}");
-    discover(&[one.path().join("not-there")], &options(json!({}))).unwrap_err();
+fn what_is_not_there_or_in_the_data_directory_is_left_out_as_a_whole() {
+    let folder = TempDir::new().unwrap();
+    write(folder.path(), "x.md", "1");
+    write(folder.path(), "data/ingested/state.json", "{}");
+    let data = folder.path().join("data");
+    let options = FileOptions { passed_over: Some(data.clone()), ..options(json!({})) };
+    let all = discover(folder.path(), &options);
+    assert!(all.left_out.is_empty());
+    assert_eq!(all.files.iter().map(FileSource::id).collect::<Vec<_>>(), ["x.md"]);
+    for path in [folder.path().join("not-there"), data.clone(), data.join("ingested")] {
+        let none = discover(&path, &options);
+        assert!(none.files.is_empty());
+        assert_eq!(none.left_out[0].id.as_deref(), Some(""), "{none:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_text_takes_no_other_file_with_it() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let hostile = folder.path().join(std::ffi::OsStr::from_bytes(b"bad\xff.md"));
+    fs::write(hostile, "x").unwrap();
+    write(folder.path(), "red\u{1b}[31m.md", "x");
+    write(folder.path(), "ok.md", "x");
+    let found = discover(folder.path(), &options(json!({})));
+    let ids: Vec<&str> = found.files.iter().map(FileSource::id).collect();
+    assert_eq!(ids, ["ok.md", "red\u{1b}[31m.md"]);
+    let [left_out] = &found.left_out[..] else { panic!("{found:?}") };
+    assert!(left_out.error.to_string().contains("bad\\xff.md"), "{}", left_out.error);
+    let red = shown(found.files[1].path());
+    assert!(red.ends_with("red\\u{1b}[31m.md"), "{red}");
+}
+
+#[test]
+fn one_record_that_is_wrong_takes_no_other_with_it() {
+    let folder = TempDir::new().unwrap();
+    let lines = "{\"id\": 1, \"note\": \"a\"}\n{oops\n{\"id\": 3, \"note\": \"c\"}\n";
+    write(folder.path(), "x.jsonl", lines);
+    let records = found(folder.path(), json!({}))[0].records();
+    let ids = records.iter().map(|record| record.as_ref().map(|record| record.id.as_str()));
+    let ids: Vec<Option<&str>> = ids.map(Result::ok).collect();
+    assert_eq!(ids, [Some("x.jsonl#1"), None, Some("x.jsonl#3")]);
+    assert!(records[1].as_ref().unwrap_err().to_string().contains("line 2"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bailiwick_index::{
     Document, DocumentId, EmbeddedIndex, Hits, Index, IndexError, LabelSize, NewDocument, Options,
-    Order, Query, Receipt, Size,
+    Order, Origin, Query, Receipt, Size, SourceName,
 };
 use bailiwick_ingest::{Intake, IntakeError, Refusal, SourceDocument, Stamp, Unlabelled};
 use bailiwick_models::{Embedder, Embedders, ModelError};
@@ -140,8 +140,21 @@ impl Index for Witness {
         self.index.obeyed()
     }
 
-    async fn unchanged(&self, ids: &[(DocumentId, [u8; 32])]) -> Result<Vec<bool>, IndexError> {
-        self.index.unchanged(ids).await
+    async fn remove_from(
+        &self,
+        ids: &[DocumentId],
+        origin: &Origin,
+        ceiling: &Ceiling,
+    ) -> Result<Receipt, IndexError> {
+        self.index.remove_from(ids, origin, ceiling).await
+    }
+
+    async fn unchanged(
+        &self,
+        ids: &[(DocumentId, [u8; 32])],
+        source: &SourceName,
+    ) -> Result<Vec<bool>, IndexError> {
+        self.index.unchanged(ids, source).await
     }
 }
 
@@ -190,6 +203,8 @@ fn stamp(run: &str) -> Stamp {
         token_jti: Some(format!("token-{run}")),
         scope: None,
         ceiling: Ceiling::none(),
+        source: None,
+        replace: false,
     }
 }
 

@@ -363,12 +363,13 @@ async fn documents_are_sent_and_a_refusal_is_told() {
     .await;
     let remote = Remote::new(&peer.address).unwrap();
     let token = SecretString::from(TOKEN);
-    let receipt = remote.send(&[document(1, 5), document(2, 5)], &token).await.unwrap();
+    let receipt =
+        remote.send(&[document(1, 5), document(2, 5)], None, false, &token).await.unwrap();
     assert_eq!((receipt.documents, receipt.chunks, receipt.revision), (2, 5, 3));
     let asked = &peer.asked()[0];
     assert_eq!(asked.path, "/api/documents");
     assert_eq!(asked.authorization.as_deref(), Some(&*format!("Bearer {TOKEN}")));
-    let error = remote.send(&[document(1, 0)], &token).await.unwrap_err();
+    let error = remote.send(&[document(1, 0)], None, false, &token).await.unwrap_err();
     assert_eq!(error.to_string(), "the server answered 422: document 0, `1`: its text is empty");
 }
 

@@ -5,19 +5,19 @@ use axum::extract::{Extension, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use bailiwick_authority::Grant;
 use bailiwick_authority::audit::{Event, Kind, Outcome};
-use bailiwick_index::{Document, DocumentId, Receipt};
+use bailiwick_index::{Document, DocumentId, Receipt, SourceName};
 use bailiwick_ingest::{IntakeError, Metadata, SourceDocument, Stamp, Unlabelled};
 use bailiwick_policy::{Bounds, BoundsError, Ceiling, Step};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tracing::Instrument;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::ask;
 use crate::caller::{Agent, Reader, insufficient_scope, undecided};
-use crate::input::{Body, Segment};
+use crate::input::{Body, Parameters, Segment};
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 
@@ -33,6 +33,31 @@ pub(crate) struct Batch {
     /// `{"id", "text", "metadata"}` each; the attributes stand in the metadata.
     #[schema(value_type = Vec<Object>)]
     documents: Vec<SourceDocument>,
+    /// The source that the documents belong to, such as a folder's path. Default: the agent. An id
+    /// of another source is refused with 409.
+    source: Option<String>,
+    /// Whether documents of other sources are replaced.
+    #[serde(default)]
+    replace: bool,
+}
+
+/// The source that a document belongs to: one of another source is refused with 409.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Owner {
+    /// The source's name, such as a folder's path. Default: the agent.
+    source: Option<String>,
+    /// Whether a document of another source is removed too.
+    #[serde(default)]
+    replace: bool,
+}
+
+impl Owner {
+    fn source(&self) -> Result<Option<SourceName>, Problem> {
+        let source = self.source.as_deref().map(SourceName::new).transpose();
+        source.map_err(|problem| Problem::bad_request(format!("source: {problem}")))
+    }
 }
 
 /// A document as its reader sees it.
@@ -180,15 +205,16 @@ async fn permitted(
 
 /// Stores documents; they are durable and searchable when this answers.
 #[utoipa::path(post, path = "/api/documents", tag = "agents", request_body = Batch,
-    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(crate) async fn write(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     Sent(Writer(grant, ceiling), batch): Sent<Batch>,
 ) -> Result<Json<Written>, Problem> {
     let ids: Vec<String> = batch.documents.iter().map(|document| document.id.clone()).collect();
+    let owner = Owner { source: batch.source, replace: batch.replace };
+    let stamp = stamp(&grant, ceiling, &owner)?;
     to_the_end(async move {
-        let stamp = stamp(&grant, ceiling);
         let stored = app.intake.store(batch.documents, &stamp, Unlabelled::Refuse).await;
         finish(&app, &grant, request, ids, stored.map(Some)).await
     })
@@ -205,24 +231,27 @@ pub(crate) async fn relabel(
     Segment(id): Segment,
     Sent(Writer(grant, ceiling), Metadata(metadata)): Sent<Metadata>,
 ) -> Result<Json<Written>, Problem> {
+    let stamp = stamp(&grant, ceiling, &Owner::default())?;
     to_the_end(async move {
-        let changed = app.intake.set_metadata(&id, metadata, &stamp(&grant, ceiling)).await;
+        let changed = app.intake.set_metadata(&id, metadata, &stamp).await;
         finish(&app, &grant, request, vec![id], changed).await
     })
     .await
 }
 
 /// Removes a document.
-#[utoipa::path(delete, path = "/api/documents/{id}", tag = "agents", params(("id" = String, Path)),
-    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 404, body = Problem)))]
+#[utoipa::path(delete, path = "/api/documents/{id}", tag = "agents", params(("id" = String, Path), Owner),
+    responses((status = 200, body = Written), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(crate) async fn remove(
     State(app): State<App>,
     Extension(request): Extension<RequestId>,
     Writer(grant, ceiling): Writer,
     Segment(id): Segment,
+    Parameters(owner): Parameters<Owner>,
 ) -> Result<Json<Written>, Problem> {
+    let stamp = stamp(&grant, ceiling, &owner)?;
     to_the_end(async move {
-        let removed = app.intake.remove(std::slice::from_ref(&id), &ceiling).await;
+        let removed = app.intake.remove_from(std::slice::from_ref(&id), &stamp).await;
         let removed = removed.map(|receipt| (receipt.documents > 0).then_some(receipt));
         finish(&app, &grant, request, vec![id], removed).await
     })
@@ -244,15 +273,17 @@ async fn to_the_end(
         })
 }
 
-fn stamp(grant: &Grant, ceiling: Ceiling) -> Stamp {
-    Stamp {
+fn stamp(grant: &Grant, ceiling: Ceiling, owner: &Owner) -> Result<Stamp, Problem> {
+    Ok(Stamp {
         ingested_by: grant.spiffe_id().to_owned(),
         ingested_through: grant.actor().map(str::to_owned),
         actors: grant.actors().to_vec(),
         token_jti: Some(grant.token_id().to_owned()),
         scope: Some(WRITE.to_owned()),
         ceiling,
-    }
+        source: owner.source()?,
+        replace: owner.replace,
+    })
 }
 
 /// Records what became of a write, and turns its error into the caller's. None: there was no such
@@ -292,7 +323,7 @@ fn written_event(grant: &Grant, written: &Result<Option<Receipt>, IntakeError>) 
             event.index_revision = Some(receipt.revision);
             event
         }
-        Err(error @ (IntakeError::Refused(_) | IntakeError::Beyond(_))) => {
+        Err(error) if !error.refusals().is_empty() => {
             grant.event(Kind::Ingested, Outcome::Refused).with_detail(error.to_string())
         }
         Err(error) => grant.event(Kind::Ingested, Outcome::Failed).with_detail(error.to_string()),
@@ -303,6 +334,9 @@ fn refused(error: IntakeError) -> Problem {
     match &error {
         IntakeError::Refused(refusals) => Problem::refused(error.to_string(), json!(refusals)),
         IntakeError::Beyond(refusals) => Problem::beyond(error.to_string(), json!(refusals)),
+        IntakeError::OtherSource(refusals) => {
+            Problem::other_source(error.to_string(), json!(refusals))
+        }
         _ => {
             tracing::error!(error = &error as &dyn std::error::Error, "documents were not stored");
             Problem::unavailable(error.to_string())

@@ -50,14 +50,21 @@ class BailiwickVectorStore(BasePydanticVectorStore):
     danger_no_identity: bool = Field(
         default=False, description="Whether a query for nobody finds everything."
     )
+    source: str = Field(
+        default="python",
+        description="The source of the nodes. Ids of other sources are neither replaced nor deleted.",
+    )
 
     _index: Index | None = PrivateAttr(default=None)
     _bailiwick: Bailiwick | None = PrivateAttr(default=None)
     _attributes: list[str] = PrivateAttr(default=[])
 
-    def __init__(self, index: Index, *, danger_no_identity: bool = False) -> None:
+    def __init__(
+        self, index: Index, *, danger_no_identity: bool = False, source: str = "python"
+    ) -> None:
         super().__init__(stores_text=True)
         self.danger_no_identity = danger_no_identity
+        self.source = source
         self._index = index
         self._attributes = [
             name
@@ -87,7 +94,7 @@ class BailiwickVectorStore(BasePydanticVectorStore):
 
     def for_bailiwick(self, bailiwick: Bailiwick) -> "BailiwickVectorStore":
         """This store, for one person."""
-        bound = BailiwickVectorStore(self.client)
+        bound = BailiwickVectorStore(self.client, source=self.source)
         bound._bailiwick = bailiwick
         return bound
 
@@ -98,7 +105,10 @@ class BailiwickVectorStore(BasePydanticVectorStore):
         return within
 
     def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """Stores all of these nodes or none; those with the same ids are replaced."""
+        """Stores all of these nodes or none; those of this source with the same ids are replaced.
+
+        Raises `RefusedDocument` if an id belongs to another source.
+        """
         if not nodes:
             return []
         ids = [node.node_id for node in nodes]
@@ -110,12 +120,13 @@ class BailiwickVectorStore(BasePydanticVectorStore):
             [node.get_embedding() for node in nodes],
             [node.get_content(metadata_mode=MetadataMode.NONE) for node in nodes],
             [stored(node) for node in nodes],
+            source=self.source,
         )
         return ids
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """Removes the nodes of a document."""
-        self.client.delete_matching(_group([_is_of(ref_doc_id)]))
+        """Removes the nodes of a document that came from this source."""
+        self.client.delete_matching(_group([_is_of(ref_doc_id)]), source=self.source)
 
     def delete_nodes(
         self,
@@ -123,13 +134,13 @@ class BailiwickVectorStore(BasePydanticVectorStore):
         filters: MetadataFilters | None = None,
         **delete_kwargs: Any,
     ) -> None:
-        """Removes the nodes with these ids that match."""
+        """Removes the nodes of this source with these ids that match."""
         conditions = _conditions(filters, node_ids=node_ids)
         if conditions is None:
             return
         if not conditions:
             raise InvalidFilter("say which nodes to delete; to delete all there is `clear`")
-        self.client.delete_matching(_group(conditions))
+        self.client.delete_matching(_group(conditions), source=self.source)
 
     def clear(self) -> None:
         """Removes everything."""
