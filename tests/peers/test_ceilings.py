@@ -43,8 +43,8 @@ def relabel(house, token, id, metadata):
     return house.http.put(f"/api/documents/{id}/metadata", json=metadata, headers=bearer(token))
 
 
-def remove(house, token, id):
-    return house.http.delete(f"/api/documents/{id}", headers=bearer(token))
+def remove(house, token, id, **params):
+    return house.http.delete(f"/api/documents/{id}", params=params, headers=bearer(token))
 
 
 def exists(house, id) -> bool:
@@ -127,7 +127,7 @@ def test_without_a_ceiling_an_agent_may_write_every_document(house, writer):
     _, token = writer()
     id = new_id()
     house.store(house.pipeline, [document(id, "The engine is fast.", "workshop", "TopSecret")]).raise_for_status()
-    assert remove(house, token, id).status_code == 200
+    assert remove(house, token, id, replace=True).status_code == 200
 
 
 def test_a_new_ceiling_is_in_force_for_tokens_that_are_out(house, writer):

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 from conftest import MAY_READ
-from house import ROOT, House, bearer, documents_of
+from house import ROOT, House, bearer, document, documents_of
 from make_data_dir import SOURCES, write_sources
 
 FIXTURE = ROOT / "tests/fixtures/data-dir-3e085d3"
@@ -75,9 +75,28 @@ def test_an_ingest_state_of_the_older_release_still_prunes(upgraded):
         shutil.rmtree(SOURCES)
     upgraded.start()
     pipeline = bearer(upgraded.agent_token(MADE["agents"]["pipeline"]))
+    source = {"source": str(SOURCES / "folder")}
     gone = upgraded.http.delete("/api/documents/canteen.md", headers=pipeline)
-    kept = upgraded.http.delete("/api/documents/parking.md", headers=pipeline)
-    assert (gone.status_code, kept.status_code) == (404, 200), (gone.text, kept.text)
+    anothers = upgraded.http.delete("/api/documents/parking.md", headers=pipeline)
+    kept = upgraded.http.delete("/api/documents/parking.md", params=source, headers=pipeline)
+    assert (gone.status_code, anothers.status_code, kept.status_code) == (404, 409, 200), (gone.text, kept.text)
+
+
+def test_documents_of_the_older_release_belong_to_whom_its_stamps_and_ingest_states_say(upgraded, tmp_path):
+    """Of the same id in another folder neither the text nor the label takes its place."""
+    text = document("sales-q3", "Q3 is over.", "sales", "Internal")
+    tokens = {name: upgraded.agent_token(MADE["agents"][name]) for name in ("courier", "pipeline")}
+    refused = upgraded.store(tokens["courier"], [text])
+    assert refused.status_code == 409 and "agent/pipeline" in refused.text, refused.text
+    assert upgraded.store(tokens["pipeline"], [text]).status_code == 200
+    upgraded.stop()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "parking.md").write_text("---\ndepartment: people\nclearance_level: Public\n---\nNo parking.\n")
+    refused = upgraded.command("ingest", str(other), expect=1)
+    assert "parking.md" in refused.stderr and "--replace" in refused.stderr
+    upgraded.command("ingest", str(other), "--replace")
+    upgraded.start()
 
 
 def test_it_can_be_backed_up_and_restored(upgraded, tmp_path, token):
