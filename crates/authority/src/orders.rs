@@ -103,7 +103,7 @@ impl Inner {
         let agent = self.store.write(|writing| {
             let agent = known(writing, name)?;
             writing.revoke_agent(agent.client_id, writing.now())?;
-            writing.order(agent.client_id, Act::Quarantine, writing.now())?;
+            writing.order(agent.client_id, Act::Quarantine)?;
             known(writing, name)
         })?;
         self.audit.record_blocking(event(&agent, Kind::AgentRevoked, Act::Quarantine, by))?;
@@ -116,7 +116,7 @@ impl Inner {
             if agent.documents.as_deref() != Some("quarantined") {
                 return Err(AuthorityError::NotQuarantined(agent.name));
             }
-            writing.order(agent.client_id, act, writing.now())?;
+            writing.order(agent.client_id, act)?;
             self.audit.record_blocking(event(&agent, Kind::Admin, act, by))?;
             known(writing, name)
         })

@@ -4,6 +4,7 @@
 //! writes is in force at the next one.
 
 mod clock;
+mod orders;
 mod people;
 
 use std::path::{Path, PathBuf};
@@ -16,9 +17,10 @@ use uuid::Uuid;
 use crate::agent::{Agent, Authentication, Bounds, Delegation, DelegationId};
 use crate::clock::{Clock, Timestamp};
 use crate::database::{self, DatabaseError, Shape};
-use crate::orders::{Act, Order};
+use crate::orders::Act;
 use crate::scope::Scopes;
 pub(crate) use clock::accepted_at;
+pub(crate) use orders::orders_after;
 pub(crate) use people::{any_revoked, person};
 
 pub(crate) const SHAPE: Shape = Shape(&[
@@ -276,17 +278,6 @@ impl Writing<'_> {
         })
     }
 
-    /// Leaves an order for whoever has the index open.
-    pub(crate) fn order(&self, id: Uuid, act: Act, at: Timestamp) -> Result<(), DatabaseError> {
-        self.run(|c| {
-            c.execute(
-                "INSERT INTO orders (client_id, what, ordered_at) VALUES (?1, ?2, ?3)",
-                params![id.to_string(), act.name(), at.unix()],
-            )
-            .map(drop)
-        })
-    }
-
     /// Puts `delegation` in the place of the active one, and returns its number.
     pub(crate) fn replace_delegation(
         &self,
@@ -518,20 +509,6 @@ pub(crate) fn token_state(
         })
     })
     .optional()
-}
-
-/// The orders with higher numbers than this, in turn.
-pub(crate) fn orders_after(c: &Connection, number: i64) -> rusqlite::Result<Vec<Order>> {
-    c.prepare_cached(
-        "SELECT o.id, a.name, a.spiffe_id, o.what FROM orders o
-         JOIN agents a ON a.client_id = o.client_id WHERE o.id > ?1 ORDER BY o.id",
-    )?
-    .query_map([number], |row| {
-        let act = Act::parse(&row.get::<_, String>(3)?).ok_or(rusqlite::Error::InvalidQuery)?;
-        let number = row.get::<_, i64>(0)?.unsigned_abs();
-        Ok(Order { number, agent: row.get(1)?, spiffe_id: row.get(2)?, act })
-    })?
-    .collect()
 }
 
 fn agent_row(row: &Row<'_>) -> rusqlite::Result<Agent> {
