@@ -158,7 +158,7 @@ def test_a_policy_is_read_from_a_dict_a_text_and_a_file(policy: Policy) -> None:
     [
         ("x", "policy, line 1"),
         ("[policy]", "attribute"),
-        ('[[attribute]]\nname = "a"\ntype = "colour"', "colour"),
+        ('[[attribute]]\nname = "a"\ntype = "colour"', "one of keyword"),
         (
             '[[attribute]]\nname = "a"\ntype = "keyword"\n'
             '[[policy.rule]]\nattribute = "b"\nop = "in"\nclaim = "c"',

@@ -178,7 +178,7 @@ def test_a_question_that_cannot_be_compared(index: Index, people: People) -> Non
         ([[1, 0, 0, 0]], {}, "2 axes"),
         ([1, 0, 0, 0], {"mode": "lexical"}, "give them as `text`"),
         ("words", {"mode": "dense"}, "compares vectors"),
-        ([1, 0, 0, 0], {"mode": "psychic"}, "psychic"),
+        ([1, 0, 0, 0], {"mode": "psychic"}, "expected one of `hybrid`"),
         ([1, 0, 0, 0], {"dense_weight": 7}, "between 0 and 1"),
         ([1, 0, 0, 0], {"colour": "red"}, "colour"),
     ]:
