@@ -76,7 +76,8 @@ impl Survey {
 }
 
 /// Number of documents of which the index does not know all contributors, because an older release
-/// stored them and the audit trail was pruned since, and the ids of the first `limit`.
+/// stored them and the audit trail was pruned since, and the ids of the first `limit`. Until this
+/// release has opened the index for the first time, these are all of its documents.
 ///
 /// # Errors
 /// When the database is damaged, missing or cannot be read.
@@ -89,8 +90,10 @@ pub fn incomplete_contributors(
         return Ok((0, Vec::new()));
     }
     let connection = catalogue::reader(&database)?;
-    if !contributors::are_kept(&connection)? {
-        return Ok((0, Vec::new()));
+    if !contributors::are_kept(&connection)? || contributors::are_from_stamps(&connection)? {
+        let count = "SELECT count(*) FROM documents";
+        let count: i64 = connection.query_row(count, [], |row| row.get(0))?;
+        return Ok((count.unsigned_abs(), Vec::new()));
     }
     contributors::incomplete(&connection, limit)
 }

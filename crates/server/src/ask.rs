@@ -55,6 +55,7 @@ pub(crate) struct Found {
     pub(crate) question: String,
     pub(crate) hits: Hits,
     pub(crate) sources: Sources,
+    bailiwick: Bailiwick,
 }
 
 /// The sources of an answer.
@@ -162,7 +163,15 @@ pub(crate) async fn find(
     // The record waited for the disk, and a model may be called next.
     let hits = still_permitted(app, hits, &bailiwick).await?;
     let sources = Sources::new(app, &hits, size, receipt);
-    Ok(Found { question: question.query, hits, sources })
+    Ok(Found { question: question.query, hits, sources, bailiwick })
+}
+
+impl Found {
+    /// What a model may read of it now: a stream asks the model only when its client reads on,
+    /// which may be long after the sources were sent.
+    pub(crate) async fn still_permitted(self, app: &App) -> Result<(String, Hits), Problem> {
+        Ok((self.question, still_permitted(app, self.hits, &self.bailiwick).await?))
+    }
 }
 
 /// The hits without those that were deleted, relabelled or ordered away since they were found.

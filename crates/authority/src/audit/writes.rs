@@ -24,7 +24,7 @@ pub struct Write {
 pub struct Writes {
     /// Oldest first.
     pub writes: Vec<Write>,
-    /// Whether no record was ever removed from the trail.
+    /// Whether the trail begins with its first record. One that is empty tells nothing.
     pub is_whole: bool,
 }
 
@@ -73,7 +73,7 @@ impl Audit {
     }
 
     fn is_whole(&self) -> Result<bool, AuditError> {
-        let sql = "SELECT coalesce(min(seq), 1) FROM audit";
+        let sql = "SELECT coalesce(min(seq), 0) FROM audit";
         let first = self.reader()?.query_row(sql, [], |row| row.get::<_, i64>(0));
         Ok(first.map_err(|e| DatabaseError::sqlite(&self.path, e))? == 1)
     }

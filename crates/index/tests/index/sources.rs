@@ -34,12 +34,10 @@ async fn store(index: &EmbeddedIndex, document: NewDocument) -> Result<(), Index
 }
 
 fn owners(refused: Result<(), IndexError>) -> Vec<(String, String)> {
-    match refused.unwrap_err() {
-        IndexError::OtherSource(others) => {
-            others.iter().map(|(id, owner)| (id.to_string(), owner.to_string())).collect()
-        }
-        other => panic!("{other}"),
-    }
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, IndexError::OtherSource(_)), "{refused}");
+    let IndexError::OtherSource(others) = refused else { return Vec::new() };
+    others.iter().map(|(id, owner)| (id.to_string(), owner.to_string())).collect()
 }
 
 /// Makes the documents what a release left that kept no sources.

@@ -81,7 +81,11 @@ fn wants_events(headers: &HeaderMap) -> bool {
 /// which ends it.
 fn events(app: App, found: Found) -> impl Stream<Item = Result<Event, Infallible>> {
     let sources = event("sources", &found.sources);
-    let pieces = async move { app.answerer.answer(&found.question, &found.hits).await };
+    let pieces = async move {
+        let (question, hits) = found.still_permitted(&app).await?;
+        let pieces = app.answerer.answer(&question, &hits).await.map_err(unanswered)?;
+        Ok::<_, Problem>(pieces.map_err(unanswered))
+    };
     let pieces = futures::stream::once(pieces).try_flatten();
     let told = pieces.map(Some).chain(futures::stream::iter([None]));
     let told = told.scan(false, |failed, piece| {
@@ -89,7 +93,7 @@ fn events(app: App, found: Found) -> impl Stream<Item = Result<Event, Infallible
             Some(Ok(text)) => event("token", &json!({ "text": text })),
             Some(Err(error)) => {
                 *failed = true;
-                event("error", &unanswered(error))
+                event("error", &error)
             }
             None => event("done", &json!({})),
         });
