@@ -143,22 +143,22 @@ def rogue(house) -> tuple[str, str]:
     return name, house.agent_token(house.agent(name, "write:documents"))
 
 
-def hidden_by_quarantine(house, name, id):
+def hidden_by_quarantine(house, name, _, id):
     house.command("agents", "revoke", name, "--quarantine")
 
 
-def hidden_by_relabelling(house, _, id):
+def hidden_by_relabelling(house, _, writer, id):
     metadata = {"department": "hr", "clearance_level": "TopSecret"}
     answer = house.http.put(f"/api/documents/{id}/metadata", json=metadata, headers=bearer(house.pipeline))
     answer.raise_for_status()
 
 
-def hidden_by_deletion(house, _, id):
-    house.http.delete(f"/api/documents/{id}", headers=bearer(house.pipeline)).raise_for_status()
+def hidden_by_deletion(house, _, writer, id):
+    house.http.delete(f"/api/documents/{id}", headers=bearer(writer)).raise_for_status()
 
 
-def hidden_by_rewriting(house, _, id):
-    house.store(house.pipeline, [document(id, "Harmless.", "engineering", "Public")]).raise_for_status()
+def hidden_by_rewriting(house, _, writer, id):
+    house.store(writer, [document(id, "Harmless.", "engineering", "Public")]).raise_for_status()
 
 
 HIDING = [hidden_by_quarantine, hidden_by_relabelling, hidden_by_deletion, hidden_by_rewriting]
@@ -171,7 +171,7 @@ def test_what_is_withdrawn_while_the_reranker_thinks_is_not_answered(own_house, 
     id, text = f"{name}-note", "The zebra launch code is 7391, which is long enough to come first. " * 4
     own_house.store(writer, [document(id, text, "engineering", "Public")]).raise_for_status()
     assert id in documents_of(own_house.retrieve(token("alice"), "zebra launch code", top_k=3))
-    reranker.meanwhile = lambda: hide(own_house, name, id)
+    reranker.meanwhile = lambda: hide(own_house, name, writer, id)
     answer = getattr(own_house, ask)(token("alice"), "zebra launch code", top_k=3)
     assert any("7391" in sent for sent in reranker.texts()), "the reranker saw it before it was withdrawn"
     found = documents_of(answer)
@@ -194,5 +194,5 @@ def test_a_hit_that_was_relabelled_within_reach_has_its_new_label(own_house, rer
     answer = own_house.retrieve(token("alice"), "yak launch code", top_k=50)
     (node,) = [found["node"] for found in answer.json()["source_nodes"] if found["node"]["ref_doc_id"] == id]
     assert node["metadata"]["clearance_level"] == "Restricted"
-    hidden_by_deletion(own_house, None, id)
-    hidden_by_deletion(own_house, None, f"{id}-other")
+    hidden_by_deletion(own_house, None, own_house.pipeline, id)
+    hidden_by_deletion(own_house, None, own_house.pipeline, f"{id}-other")
