@@ -16,6 +16,8 @@ mod people;
 mod spaces;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bailiwick_index::{DocumentId, Index, Mode};
@@ -32,6 +34,15 @@ const POINTS: [&str; 5] = [
 ];
 /// Works twice, fails once, works thrice, fails twice, and works from then on.
 const MOOD: &str = "2*off->1*return->3*off->2*return->off";
+
+/// How many failures of a mood that takes eight turns at most did not happen yet. They are used up.
+fn failures_left(point: &str) -> usize {
+    let fails = || {
+        fail::fail_point!(point, |_| true);
+        false
+    };
+    (0..8).filter(|_| fails()).count()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
@@ -71,6 +82,8 @@ async fn whatever_fails_what_was_acknowledged_is_there_and_nothing_else() {
             }
             // The thread that merges has come to the point, and waits before it tries again.
             tokio::time::sleep(Duration::from_millis(200)).await;
+            assert!(failures_left(point) < 3, "{point} did not fail");
+            fail::cfg(point, MOOD).unwrap();
             compare(&people, &index, &acknowledged, point).await;
         }
         let reopened = open(folder.path());
@@ -159,6 +172,7 @@ async fn damaged_segments_are_made_anew_whatever_fails() {
             let documents = vec![document("d30", "ours", &[&text, "a valve"])];
             index.upsert(documents, &Ceiling::none()).await.unwrap();
             acknowledged.insert("d30".to_owned(), ("ours", text));
+            assert!(failures_left(point) < 2, "{point} did not fail");
             fail::remove(point);
         }
         let reopened = open(folder.path());
@@ -180,7 +194,13 @@ async fn writers_go_on_when_merging_has_panicked() {
     let scenario = fail::FailScenario::setup();
     let people = People::new().await;
     let folder = tempfile::tempdir().unwrap();
-    fail::cfg("segment-before-map", "panic").unwrap();
+    let panicked = Arc::new(AtomicBool::new(false));
+    let fired = Arc::clone(&panicked);
+    fail::cfg_callback("segment-before-map", move || {
+        fired.store(true, Ordering::SeqCst);
+        panic!("the thread that merges");
+    })
+    .unwrap();
     let index = open(folder.path());
     let count = 20 * corpus::options(folder.path()).flush;
     let writes = async {
@@ -190,6 +210,7 @@ async fn writers_go_on_when_merging_has_panicked() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), writes).await.expect("writers go on");
+    assert!(panicked.load(Ordering::SeqCst));
     let ours = people.member(&["ours"], &index).await;
     assert_eq!(index.size(&ours).await.unwrap().chunks, count as u64);
     scenario.teardown();
