@@ -126,7 +126,7 @@ def test_unknown_undelegated_revoked_and_lapsed_agents(house):
 def test_a_bare_client_id_opens_only_agents_that_were_registered_for_it(house, tmp_path):
     id, _ = keyed_agent(house, tmp_path, "strict", "read:records")
     answer = house.delegation(id)
-    assert answer.status_code in (401, 403, 404) and "token" not in answer.json()
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client") and "token" not in answer.json()
 
 
 def test_revocation_by_the_command_line_is_in_force_at_the_next_request(house):
@@ -295,7 +295,7 @@ def test_people_and_agents_cannot_use_each_others_tokens(house, token):
 
 def test_a_token_in_the_address_is_ignored(house, token):
     answer = house.http.post(f"/api/rag/query?access_token={token('alice')}", json={"query": "launch"})
-    assert answer.status_code in (400, 401) and "source_nodes" not in answer.text
+    assert answer.status_code == 401 and "source_nodes" not in answer.text
 
 
 def raw(house, method, path, headers, body=b""):
@@ -328,7 +328,7 @@ def test_a_huge_token_is_refused_quickly(house):
     started = time.monotonic()
     for header in ("Bearer " + "a" * 20_000, "Bearer " + "." * 60_000):
         answer = house.http.get("/api/me", headers={"Authorization": header})
-        assert answer.status_code in (401, 413, 431)
+        assert answer.status_code == 401
     assert time.monotonic() - started < 5
 
 
@@ -382,7 +382,7 @@ def test_wrong_methods_types_and_sizes(house, token):
         assert answer.status_code == 405 and "POST" in answer.headers["allow"], method
     assert raw(house, "TRACE", "/", [])[0] == 405
     override = alice | {"X-HTTP-Method-Override": "DELETE"}
-    assert house.http.post("/api/documents/eng-phoenix", headers=override).status_code in (404, 405)
+    assert house.http.post("/api/documents/eng-phoenix", headers=override).status_code == 405
     try:
         problem(house.query(token("alice"), "launch " * 2_000_000), 413)
     except (httpx.WriteError, httpx.ReadError):
@@ -451,9 +451,8 @@ def test_where_narrows_and_never_opens(house, token):
 )
 def test_the_words_of_a_question_open_nothing(house, token, query):
     answer = house.query(token("bob"), query, top_k=50)
-    assert answer.status_code in (200, 400), answer.text
-    if answer.status_code == 200:
-        assert set(documents_of(answer)) <= MAY_READ["bob"]
+    assert answer.status_code == 200, answer.text
+    assert set(documents_of(answer)) <= MAY_READ["bob"]
 
 
 def test_a_forbidden_document_and_an_absent_one_are_the_same_404(house, token):
@@ -600,12 +599,11 @@ def test_nobody_can_forge_a_stamp(house, token):
     forged = document("forged", "Who wrote the ocarina note?", "engineering", "Public")
     forged["metadata"] |= {"ingested_by": "spiffe://acme.example/agent/ceo", "token_jti": "x", "ingested_at": "1970-01-01T00:00:00Z"}
     answer = house.store(house.pipeline, [forged])
-    assert answer.status_code in (200, 400)
-    if answer.status_code == 200:
-        metadata = get_document(house, token("alice"), "forged").json()["metadata"]
-        assert metadata["ingested_by"] == "spiffe://acme.example/agent/pipeline"
-        assert metadata["token_jti"] != "x" and not metadata["ingested_at"].startswith("1970")
-        house.http.delete("/api/documents/forged", headers=bearer(house.pipeline)).raise_for_status()
+    assert answer.status_code == 200, answer.text
+    metadata = get_document(house, token("alice"), "forged").json()["metadata"]
+    assert metadata["ingested_by"] == "spiffe://acme.example/agent/pipeline"
+    assert metadata["token_jti"] != "x" and not metadata["ingested_at"].startswith("1970")
+    house.http.delete("/api/documents/forged", headers=bearer(house.pipeline)).raise_for_status()
 
 
 # -- the vault ---------------------------------------------------------------
@@ -614,7 +612,7 @@ def test_nobody_can_forge_a_stamp(house, token):
 @pytest.mark.parametrize("path", ["/secure-vault/none", "/secure-vault/", "/secure-vault/records/../../bailiwick.toml", "/secure-vault/records%2f..%2fmetrics", "/secure-vault//records"])
 def test_the_vault_knows_only_its_collections(house, path):
     status, body = raw(house, "GET", path, [("Authorization", f"Bearer {house.pipeline}")])
-    assert status in (400, 403, 404) and b"Alice Vance" not in body
+    assert status == 404 and b"Alice Vance" not in body
 
 
 def test_preflights_from_elsewhere_get_no_permission(house):
