@@ -1,5 +1,8 @@
 import { defineConfig } from '@playwright/test';
 
+// What `tests/not-run` reads at the end of `make test`.
+const reports = process.env.REPORTS;
+
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.mjs',
@@ -10,7 +13,7 @@ export default defineConfig({
   expect: { timeout: 7_000 },
   forbidOnly: true,
   retries: 0,
-  reporter: [['list'], ['./causes.mjs']],
+  reporter: [['list'], ['./causes.mjs'], ...(reports ? [['junit', { outputFile: `${reports}/browser.xml` }]] : [])],
   use: {
     headless: true,
     launchOptions: {

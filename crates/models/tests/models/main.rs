@@ -4,5 +4,6 @@
 mod endpoints;
 mod local;
 mod peer;
+mod published;
 mod rerank;
 mod static_table;
