@@ -247,3 +247,6 @@ class Index:
 
     def size(self, bailiwick: Bailiwick) -> tuple[int, int]:
         """How many labels and passages are inside the bailiwick."""
+
+def meant_name(name: str, known: list[str]) -> str | None:
+    """The one of these names for which `name` is most likely a slip, unless it is one of them."""

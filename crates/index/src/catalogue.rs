@@ -556,6 +556,16 @@ pub(crate) fn source_if_same(
     Ok(found.optional()?)
 }
 
+/// Each metadata key of the stored documents, with their number.
+pub(crate) fn metadata_keys(connection: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
+    let mut statement = connection.prepare(
+        "SELECT member.key, count(*) FROM documents, json_each(documents.metadata) member
+         GROUP BY member.key ORDER BY member.key",
+    )?;
+    let keys = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    keys.collect()
+}
+
 /// What a document's label is made from, for a schema that changed.
 #[derive(Debug)]
 pub(crate) struct Labelled {

@@ -99,6 +99,7 @@ impl EmbeddedIndex {
         let former = former.map(|(embedder, dimensions)| wanted.of(&embedder, dimensions));
         let space = claim_vectors(&writer.connection, wanted, former, catalogue.path())?;
         follow::schema(&mut writer.connection, &schema)?;
+        follow::names(&mut writer.connection, &schema)?;
         let obeyed = AtomicU64::new(held::obeyed(&writer.connection)?);
 
         let labels = LabelTable::default();

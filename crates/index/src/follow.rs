@@ -18,6 +18,9 @@ use crate::{IndexError, compaction, manifest};
 /// Chunks that are read from the catalogue at a time.
 const BATCH: usize = 4_096;
 
+/// Keys that one start warns of.
+const MOST_NAMED: usize = 20;
+
 /// Labels every document anew when the schema is not the one that the stored labels were made by.
 pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(), IndexError> {
     let wanted = format!("{schema:?}");
@@ -60,6 +63,34 @@ pub(crate) fn schema(connection: &mut Connection, schema: &Schema) -> Result<(),
     catalogue::set_meta(&transaction, "schema", &wanted)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Warns of metadata keys of stored documents that look like an attribute's name. They came in
+/// before the attribute was configured, or before such keys were refused, and restrict nobody.
+pub(crate) fn names(connection: &mut Connection, schema: &Schema) -> Result<(), IndexError> {
+    let wanted = schema.names();
+    if catalogue::meta(connection, "names")?.as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    let keys = catalogue::metadata_keys(&transaction)?;
+    let slips = keys.iter().filter_map(|(key, count)| Some((key, count, schema.meant_by(key)?)));
+    let mut is_clean = true;
+    for (key, documents, meant) in slips.take(MOST_NAMED) {
+        is_clean = false;
+        tracing::warn!(
+            documents,
+            ?key,
+            attribute = meant,
+            "stored documents have a metadata key that looks like an attribute and labels nothing; \
+             ingest them again with the right key, or list it in the attribute's `distinct_from`"
+        );
+    }
+    // As long as there are some, every start says so.
+    if is_clean {
+        catalogue::set_meta(&transaction, "names", &wanted)?;
+    }
+    Ok(transaction.commit()?)
 }
 
 /// Adds to `snapshot` the chunks that are in no segment's file, and moves them to files when they

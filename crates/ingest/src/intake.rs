@@ -223,7 +223,7 @@ impl Intake {
         let prepared = (|| {
             let id = DocumentId::new(id)?;
             let metadata = stamped(metadata, stamp)?;
-            let label = self.schema.label(&metadata).map_err(|cause| cause.to_string())?;
+            let label = self.schema.label_of_new(&metadata).map_err(|cause| cause.to_string())?;
             Ok::<_, String>((id, metadata, label))
         })();
         let (id, metadata, label) =
@@ -308,7 +308,7 @@ impl Intake {
             return Err("its text holds a NUL character".into());
         }
         let metadata = stamped(metadata, stamp)?;
-        let label = match self.schema.label(&metadata) {
+        let label = match self.schema.label_of_new(&metadata) {
             Ok(label) => label,
             Err(_) if unlabelled == Unlabelled::Quarantine => Label::quarantine(),
             Err(cause) => return Err(cause.to_string()),

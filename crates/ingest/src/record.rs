@@ -43,9 +43,12 @@ impl Record {
         self.0.into_iter().collect()
     }
 
-    /// Without the fields that would pass for a stamp of the reader or the intake.
-    pub(crate) fn without_reserved_names(mut self) -> Self {
-        self.0.retain(|(field, _)| ID.contains(&field.as_str()) || !is_reserved(field));
+    /// Without the fields that would pass for a stamp of the reader or the intake. What looks like
+    /// an attribute stays, for the intake to refuse.
+    pub(crate) fn without_reserved_names(mut self, schema: &Schema) -> Self {
+        self.0.retain(|(field, _)| {
+            ID.contains(&field.as_str()) || !is_reserved(field) || schema.meant_by(field).is_some()
+        });
         self
     }
 
@@ -80,14 +83,23 @@ impl Record {
         authsec.chain(further).collect::<Vec<_>>().join("\n")
     }
 
-    /// The record's attributes, each under the attribute's own name.
+    /// The record's attributes, each under the attribute's own name. Those of its `metadata` count
+    /// where the record's own fields say nothing, and fields that look like an attribute are among
+    /// them, for the intake to refuse.
     pub(crate) fn attributes(&self, schema: &Schema) -> Map<String, Value> {
+        let within = self.get("metadata").and_then(Value::as_object);
         let found = schema.attributes().iter().filter_map(|attribute| {
-            let mut said = attribute.sources().filter_map(|source| self.get(source));
-            let value = said.find(|value| !value.is_null())?;
+            let own = attribute.sources().filter_map(|source| self.get(source));
+            let inner = attribute.sources().filter_map(|source| within?.get(source));
+            let value = own.chain(inner).find(|value| !value.is_null())?;
             Some((attribute.name().to_owned(), value.clone()))
         });
-        found.collect()
+        let own = self.0.iter().map(|(name, value)| (name, value));
+        let slips = own
+            .chain(within.into_iter().flatten())
+            .filter(|(name, _)| schema.meant_by(name).is_some())
+            .map(|(name, value)| (name.clone(), value.clone()));
+        found.chain(slips).collect()
     }
 
     /// What a record with a main text says beside it. The members of its `metadata` come first,
@@ -109,7 +121,7 @@ impl Record {
 }
 
 fn is_attribute(schema: &Schema, name: &str) -> bool {
-    schema.attributes().iter().any(|attribute| attribute.sources().any(|source| source == name))
+    schema.has_name(name)
 }
 
 /// `due_date` reads `Due date`.

@@ -93,7 +93,7 @@ impl VaultReader {
         record: Record,
         text: impl FnOnce(&Record) -> String,
     ) -> SourceDocument {
-        let record = record.without_reserved_names();
+        let record = record.without_reserved_names(&self.schema);
         let id = record.id().unwrap_or_else(|| place.unwrap_or_default().to_string());
         let mut metadata = record.details(&self.schema);
         metadata.retain(|name, _| !crate::document::is_reserved(name));

@@ -73,7 +73,7 @@ impl Cases {
 }
 
 async fn run(policy: &Policy, case: &Case) -> Result<CaseResult, Unavailable> {
-    let (allowed, explanation, refused) = match policy.schema().label(&case.document) {
+    let (allowed, explanation, refused) = match policy.schema().label_of_new(&case.document) {
         Ok(label) => {
             let explanation = policy.explain(&case.claims, &label).await?;
             (explanation.allowed, Some(explanation), None)

@@ -35,5 +35,5 @@ pub use narrow::{Narrowing, NarrowingError};
 pub use oversight::{AdminRule, Oversight};
 pub use policy::{Policy, PolicyError};
 pub use rules::{Absent, GroupConfig, MemberConfig, PolicyConfig, RuleConfig, RulesError};
-pub use schema::{Attribute, AttributeConfig, LabelError, Schema, SchemaError};
+pub use schema::{Attribute, AttributeConfig, LabelError, Schema, SchemaError, meant_name};
 pub use wait::wait;

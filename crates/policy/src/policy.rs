@@ -152,6 +152,17 @@ impl Policy {
         claims
     }
 
+    /// Rules that let documents without an attribute pass, each with its place in the configuration
+    /// and the attribute: a document whose author forgets the attribute is open as far as they go.
+    pub fn hold_by_absence(&self) -> Vec<(&str, &str)> {
+        let rules = self.rules.iter().flat_map(Rules::hold_by_absence);
+        let open = rules.filter_map(|rule| {
+            let attribute = self.schema.attributes().get(rule.attribute)?;
+            attribute.is_optional().then(|| (&*rule.place, attribute.name()))
+        });
+        open.collect()
+    }
+
     /// Names what the policy in force was made of: 16 hexadecimal digits.
     pub fn revision(&self) -> String {
         self.in_force.load().revision.as_str().to_owned()

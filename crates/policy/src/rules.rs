@@ -211,6 +211,13 @@ impl Rules {
         could_hold(&self.expression, false, values)
     }
 
+    /// The rules that hold for a document without their attribute.
+    pub(crate) fn hold_by_absence(&self) -> Vec<&Rule> {
+        let mut found = Vec::new();
+        hold_by_absence(&self.expression, false, &mut found);
+        found
+    }
+
     /// The claim that a rule reads; none for `exists`.
     pub(crate) fn claim(&self, rule: &Rule) -> Option<&ClaimPath> {
         self.claims.get(rule.claim?).map(|(path, _)| path)
@@ -314,6 +321,18 @@ fn negated(expression: Expression, not: bool) -> Expression {
 
 fn error(place: &str, problem: String) -> RulesError {
     RulesError { place: place.to_owned(), problem }
+}
+
+/// Collects the rules with `absent = "allow"`. Under a negation it opens nothing.
+fn hold_by_absence<'a>(expression: &'a Expression, negated: bool, found: &mut Vec<&'a Rule>) {
+    match expression {
+        Expression::Any(members) | Expression::All(members) => {
+            members.iter().for_each(|member| hold_by_absence(member, negated, found));
+        }
+        Expression::Not(member) => hold_by_absence(member, !negated, found),
+        Expression::Rule(rule) if rule.absent == Absent::Allow && !negated => found.push(rule),
+        Expression::Rule(_) => {}
+    }
 }
 
 /// Whether some label makes an expression, or its negation, true. A negated group is the other kind

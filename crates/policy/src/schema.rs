@@ -1,6 +1,7 @@
 //! What a label is made of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -8,6 +9,11 @@ use thiserror::Error;
 
 use crate::label::Label;
 use crate::value::{Held, Kind, MAX_VALUES, Scalar};
+
+mod names;
+
+use names::Names;
+pub use names::meant_name;
 
 /// One `[[attribute]]` of the configuration.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -34,6 +40,10 @@ pub struct AttributeConfig {
     /// Other metadata keys or record fields that carry it, tried in order after `name`.
     #[serde(default)]
     pub from: Vec<String>,
+    /// Metadata keys that look like this attribute's name and mean something else. Default: none,
+    /// and such a key is refused as a slip.
+    #[serde(default)]
+    pub distinct_from: Vec<String>,
 }
 
 /// One security property of a document.
@@ -150,9 +160,17 @@ impl Attribute {
 }
 
 /// The attributes that make a label, in the order of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Schema {
     attributes: Vec<Attribute>,
+    names: Names,
+}
+
+/// What makes a label and nothing else: the index labels all documents again when this changes.
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").field("attributes", &self.attributes).finish()
+    }
 }
 
 /// Why the `[[attribute]]` tables make no schema.
@@ -190,6 +208,24 @@ pub enum LabelError {
         /// What it holds, and what would be right.
         problem: String,
     },
+    /// A metadata key looks like an attribute's name.
+    #[error(
+        "its metadata has the key `{key}`; did you mean `{meant}`? If `{key}` is something else, list it in the attribute's `distinct_from`"
+    )]
+    Misspelt {
+        /// The key, escaped and shortened.
+        key: String,
+        /// The attribute's name.
+        meant: String,
+    },
+    /// An attribute stands in an object within the metadata, where it labels nothing.
+    #[error("`{key}` stands in a `metadata` object within its metadata; write `{meant}` beside it")]
+    Wrapped {
+        /// The key, escaped and shortened.
+        key: String,
+        /// The attribute's name.
+        meant: String,
+    },
 }
 
 impl Schema {
@@ -211,7 +247,9 @@ impl Schema {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { attributes })
+        let names = Names::new(configured)
+            .map_err(|(name, problem)| SchemaError::Attribute { name, problem })?;
+        Ok(Self { attributes, names })
     }
 
     /// The attributes, in the order of the configuration.
@@ -221,6 +259,59 @@ impl Schema {
 
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
         self.attributes.iter().enumerate().find(|(_, attribute)| &*attribute.name == name)
+    }
+
+    /// Whether documents carry an attribute under this name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.is_known(name)
+    }
+
+    /// The attribute's name for which this one is most likely a slip: one that is equal but for
+    /// case, separators and accents, or one edit away, two from twelve letters on.
+    pub fn meant_by(&self, name: &str) -> Option<&str> {
+        self.names.meant_by(name)
+    }
+
+    /// Names that this schema knows, in words: it is the same text as long as
+    /// [`meant_by`](Self::meant_by) gives the same answers.
+    pub fn names(&self) -> String {
+        format!("{:?}", self.names)
+    }
+
+    /// Checks a name that must be an attribute's.
+    ///
+    /// # Errors
+    /// When no attribute has it; the text says which are known, or which was probably meant.
+    pub fn check_name(&self, name: &str) -> Result<(), String> {
+        if self.has_name(name) {
+            return Ok(());
+        }
+        let shown = names::shown(name);
+        Err(match self.meant_by(name) {
+            Some(meant) => format!("`{shown}` is no attribute; did you mean `{meant}`?"),
+            None => {
+                let known: Vec<_> = self.attributes.iter().map(Attribute::name).collect();
+                format!("`{shown}` is no attribute; the attributes are {}", known.join(", "))
+            }
+        })
+    }
+
+    /// Checks that no metadata key looks like an attribute's name without being one: it would
+    /// label nothing, and the document could be read by more people than its author thinks.
+    ///
+    /// # Errors
+    /// [`LabelError::Misspelt`] or [`LabelError::Wrapped`] with the first such key.
+    pub fn check_keys(&self, metadata: &Map<String, Json>) -> Result<(), LabelError> {
+        self.names.check(metadata)
+    }
+
+    /// The label of a document that comes in with this metadata.
+    ///
+    /// # Errors
+    /// As [`check_keys`](Self::check_keys) and [`label`](Self::label).
+    pub fn label_of_new(&self, metadata: &Map<String, Json>) -> Result<Label, LabelError> {
+        self.check_keys(metadata)?;
+        self.label(metadata)
     }
 
     /// Lays what the nearer source says over what the farther one says. An attribute that the nearer
@@ -240,7 +331,8 @@ impl Schema {
         farther.extend(nearer);
     }
 
-    /// The label of a document with this metadata.
+    /// The label of a stored document with this metadata. One that comes in has
+    /// [`label_of_new`](Self::label_of_new).
     ///
     /// # Errors
     /// When a required attribute is missing or any attribute holds what its type does not allow.
@@ -288,7 +380,8 @@ impl Schema {
                 None => {}
             }
         }
-        self.label(&named)
+        // What was quarantined for a slip stays there.
+        if former.is_null() { self.label_of_new(&named) } else { self.label(&named) }
     }
 
     /// The label in words: attribute names and values, `null` for quarantine.

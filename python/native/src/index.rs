@@ -164,7 +164,8 @@ impl Index {
         let refuse =
             |problem: String| RefusedDocument::new_err(format!("`{id}` is as it was: {problem}"));
         let metadata: Map<String, Value> = convert::from_python(metadata).map_err(refuse)?;
-        let label = self.schema.label(&metadata).map_err(|error| refuse(error.to_string()))?;
+        let label =
+            self.schema.label_of_new(&metadata).map_err(|error| refuse(error.to_string()))?;
         let Ok(id) = DocumentId::new(id) else { return Ok(false) };
         let open = self.opened()?;
         Ok(written(py, open.index.relabel(&id, metadata, label, &[], &Ceiling::none()))?.is_some())
@@ -288,7 +289,8 @@ impl Index {
                     format!("its vector holds a number that is not finite, or beyond {GREATEST}");
                 return Err(problem(told));
             }
-            let label = self.schema.label(&metadata).map_err(|error| problem(error.to_string()))?;
+            let label =
+                self.schema.label_of_new(&metadata).map_err(|error| problem(error.to_string()))?;
             Ok(NewDocument {
                 id: document,
                 text: text.clone(),

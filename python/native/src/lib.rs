@@ -20,6 +20,8 @@ mod _native {
     #[pymodule_export]
     use super::index::Index;
     #[pymodule_export]
+    use super::policy::meant_name;
+    #[pymodule_export]
     use super::policy::{Bailiwick, Explanation, Policy};
     #[pymodule_export]
     use super::query::Hit;

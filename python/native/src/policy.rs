@@ -39,6 +39,12 @@ pub(crate) fn schema(attributes: Value) -> PyResult<Arc<Schema>> {
 }
 
 /// See `_native.pyi`.
+#[pyfunction]
+pub(crate) fn meant_name(name: &str, known: Vec<String>) -> Option<String> {
+    policy::meant_name(name, &known).map(str::to_owned)
+}
+
+/// See `_native.pyi`.
 #[pyclass(frozen, module = "bailiwick")]
 pub(crate) struct Policy {
     policy: Arc<policy::Policy>,
@@ -127,7 +133,7 @@ impl Policy {
         };
         let document: Map<String, Value> = convert::from_python(document)
             .map_err(|error| RefusedDocument::new_err(format!("document: {error}")))?;
-        let label = self.policy.schema().label(&document);
+        let label = self.policy.schema().label_of_new(&document);
         let label = label.map_err(|error| RefusedDocument::new_err(error.to_string()))?;
         let explained = py.detach(|| policy::wait(self.policy.explain(&claims, &label)));
         explained.map(Explanation).map_err(undecided)

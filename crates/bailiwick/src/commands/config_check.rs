@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::print;
 
 pub(crate) fn run(config: &Config, path: &Path) -> Result<()> {
-    assemble::policy(config)?;
+    let policy = assemble::policy(config)?;
     // Started and dropped at once: starting is what checks the table.
     drop(Verifier::start(config.identity.clone())?);
     config.authority.validate()?;
@@ -27,5 +27,12 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<()> {
     Embedders::configured(&config.embedding, &config.data_dir)?;
     bailiwick_models::reranker(&config.rerank)?;
     bailiwick_answer::answerer(&config.answer)?;
+    for (rule, attribute) in policy.hold_by_absence() {
+        print::warning(&format!(
+            "{rule}: with `absent = \"allow\"`, a document without `{attribute}` passes this rule, \
+             and one whose author forgets `{attribute}` does too; to be safe, make the attribute \
+             required, with a value for documents that everybody may read"
+        ));
+    }
     print::line(format!("{} is right", path.display()))
 }

@@ -6,7 +6,7 @@ mod files;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bailiwick_index::Receipt;
 use bailiwick_ingest::files::{Extraction, FileOptions, discover};
 use bailiwick_ingest::vault::VaultReader;
@@ -42,6 +42,9 @@ impl Report {
 
 pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Result<()> {
     let schema = assemble::schema(config)?;
+    for (name, _) in &options.attributes {
+        schema.check_name(name).map_err(|problem| anyhow!("--attribute: {problem}"))?;
+    }
     let mut report = Report::default();
     if !options.remove.is_empty() {
         let here = Destination::open(&options, config, schema)?;

@@ -138,9 +138,11 @@ async fn changes(
     for table in tables {
         // A document that makes no label is refused, whatever the policy.
         let labels = cases(table)?.case.into_iter();
-        labels.filter_map(|case| policy.schema().label(&case.document).ok()).for_each(|label| {
-            survey.labels().intern(&label);
-        });
+        labels.filter_map(|case| policy.schema().label_of_new(&case.document).ok()).for_each(
+            |label| {
+                survey.labels().intern(&label);
+            },
+        );
     }
     let difference =
         Difference::between(before, after, &classes, survey.labels(), survey.documents())
@@ -178,7 +180,7 @@ fn label(policy: &Policy, which: &Which, config: &Config) -> Result<Label> {
     let Some(id) = &which.document_id else {
         let document = object(which.document.as_deref().unwrap_or_default());
         let document = document.context("--document")?;
-        return policy.schema().label(&document).context("the document would be refused");
+        return policy.schema().label_of_new(&document).context("the document would be refused");
     };
     let survey = survey(policy, config)?;
     let number =

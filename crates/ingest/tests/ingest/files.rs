@@ -20,7 +20,7 @@ fn options(metadata: Value) -> FileOptions {
     }
 }
 
-fn found(folder: &Path, metadata: Value) -> Vec<FileSource> {
+pub(crate) fn found(folder: &Path, metadata: Value) -> Vec<FileSource> {
     let found = discover(folder, &options(metadata));
     assert!(found.left_out.is_empty(), "{found:?}");
     found.files

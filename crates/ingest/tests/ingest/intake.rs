@@ -424,3 +424,20 @@ async fn thousands_of_levels_are_refused_and_not_descended() {
     );
     assert!(refused[0].reason.contains("nested"));
 }
+
+#[tokio::test]
+async fn a_misspelt_attribute_is_refused_or_quarantined_and_no_relabelling_takes_it() {
+    let house = House::open();
+    let slip =
+        || document("a", "Text", json!({"clearance_level": "Public", "projectid": "phoenix"}));
+    let refused = refusals(house.store(vec![slip()]).await);
+    assert!(refused[0].reason.contains("did you mean `project_id`?"), "{refused:?}");
+    assert!(!refused[0].reason.contains("phoenix"), "{refused:?}");
+    assert!(house.written().is_empty());
+
+    house.intake.store(vec![slip()], &stamp("1"), Unlabelled::Quarantine).await.unwrap();
+    assert!(house.written()[0].label.is_quarantine());
+    let metadata = object(json!({"clearance_level": "Public", "departement": "hr"}));
+    let refused = house.intake.set_metadata("a", metadata, &stamp("1")).await.unwrap_err();
+    assert!(refused.to_string().contains("did you mean `department`?"), "{refused}");
+}

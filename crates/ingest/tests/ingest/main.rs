@@ -9,6 +9,7 @@
 mod files;
 mod intake;
 mod loopback;
+mod names;
 mod samples;
 mod vault;
 

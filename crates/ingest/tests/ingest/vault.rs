@@ -387,3 +387,15 @@ fn batches_are_bounded_and_lose_nothing() {
     }
     assert_eq!(cut.concat(), documents);
 }
+
+#[tokio::test]
+async fn a_misspelt_attribute_of_a_record_reaches_the_intake() {
+    for field in ["projectid", "_project_id", "Project-ID"] {
+        let data = json!([{"id": "1", "name": "Lines", "clearance": "Public", field: "phoenix"}]);
+        let answer = json!({"status": "success", "code": 200, "data": data}).to_string();
+        let documents = read(answer).await.unwrap();
+        let error = schema().label_of_new(&documents[0].metadata).unwrap_err().to_string();
+        assert!(error.contains("did you mean `project_id`?"), "{error}");
+        assert!(!error.contains("phoenix"), "{error}");
+    }
+}

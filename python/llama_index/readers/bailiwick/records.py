@@ -140,10 +140,17 @@ class RecordReader(BasePydanticReader, ResourcesReaderMixin):
         """What becomes metadata: who may read it, and all that stands beside a main text."""
         main = _main_text(record)
         beside = () if main is None else (name for name in record if name not in (main, *IDS))
-        names = [*beside, *(key for key in self.security_keys if key in record)]
+        names = [*beside, *filter(self._is_security_key, record)]
         named = {name: record[name] for name in names if name not in STAMPS}
         # A copy, so that nobody who changes a document changes another one.
         return {name: copy.deepcopy(v) for name, v in named.items() if v is not None}
+
+    def _is_security_key(self, name: str) -> bool:
+        """Whether a field says who may read a record, or looks as if it should.
+
+        A slip has to reach the index, which refuses it, and must not end as a line of the text.
+        """
+        return name in self.security_keys or _meant(name, self.security_keys) is not None
 
     def _text(self, record: Record) -> str:
         """The main text under its title; or, if there is none, a line for each field."""
@@ -163,6 +170,15 @@ class RecordReader(BasePydanticReader, ResourcesReaderMixin):
     def _open_fields(self, record: Record) -> Record:
         hidden = (*self.security_keys, *STAMPS)
         return {name: value for name, value in record.items() if name not in hidden}
+
+
+def _meant(name: str, known: list[str]) -> str | None:
+    """The one of these names for which this one is most likely a slip."""
+    try:
+        from bailiwick._native import meant_name
+    except ImportError:  # No wheel, and so no index here that a document could reach.
+        return None
+    return meant_name(name, known)
 
 
 def _id(record: Record, place: int) -> str:

@@ -156,7 +156,7 @@ impl Described {
                 Err(Problem::bad_request("document_id: give it, or document, but not both"))
             }
             (Some(metadata), None) => {
-                let label = app.policy.schema().label(metadata);
+                let label = app.policy.schema().label_of_new(metadata);
                 let wrong = |error| Problem::bad_request(format!("document: {error}"));
                 label.map(Some).map_err(wrong)
             }
