@@ -42,7 +42,7 @@ impl Authentication {
     /// # Errors
     /// It is none of these, a key of it is private or unusable.
     pub fn private_key_jwt(keys: &str) -> Result<Self, AuthorityError> {
-        let keys = match serde_json::from_str::<Value>(keys) {
+        let keys = match bailiwick_json::read::<Value>(keys.as_bytes()) {
             Ok(jwk) if jwk.get("keys").is_none() => json!({ "keys": [jwk] }).to_string(),
             _ => keys.to_owned(),
         };

@@ -507,5 +507,5 @@ pub(crate) fn peek(token: &str) -> Option<Map<String, Value>> {
         return None;
     }
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    serde_json::from_slice(&payload).ok()
+    bailiwick_json::read(&payload).ok()
 }

@@ -158,7 +158,7 @@ fn name_of(text: &[u8]) -> String {
 /// Nothing when there is no such file.
 fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>> {
     match fs::read(file) {
-        Ok(text) => serde_json::from_slice(&text)
+        Ok(text) => bailiwick_json::read(&text)
             .map(Some)
             .map_err(|_| anyhow!("{} is damaged; remove it", file.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

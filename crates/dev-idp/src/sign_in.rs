@@ -192,10 +192,13 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, SignInError>
         #[serde(default)]
         error_description: String,
     }
-    if response.status().is_success() {
-        return Ok(response.json().await?);
+    let is_success = response.status().is_success();
+    let body = response.bytes().await?;
+    if is_success {
+        let wrong = |_| SignInError::Answer("it is not the JSON object that was expected");
+        return bailiwick_json::read(&body).map_err(wrong);
     }
-    match response.json::<Problem>().await {
+    match bailiwick_json::read::<Problem>(&body) {
         Ok(problem) => Err(SignInError::Refused {
             error: problem.error,
             description: problem.error_description,

@@ -6,7 +6,6 @@
 //! payload.
 
 mod claims;
-pub(crate) mod json;
 mod keys;
 mod strict;
 

@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use serde_json::Value;
+use bailiwick_json::Limits;
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::jws::json::{self, Limits};
 use crate::jws::{IgnoredKey, KeySet, KeySetError};
 use crate::{IdentityConfigError, Rejection};
 pub(crate) use fetch::FetchError;
@@ -235,7 +235,8 @@ impl Provider {
     async fn discover(&self) -> Result<Url, RefreshError> {
         let document = self.fetcher.get(&self.source.discovery, None).await;
         let document = document.map_err(RefreshError::Discovery)?;
-        let document = json::object(&document.body, DISCOVERY_LIMITS)
+        let document = bailiwick_json::read_within(&document.body, DISCOVERY_LIMITS);
+        let document: Map<String, Value> = document
             .map_err(|_| RefreshError::Document("it is not one unambiguous JSON object"))?;
         let text = |name| document.get(name).and_then(Value::as_str);
         if text("issuer") != Some(&self.source.issuer) {

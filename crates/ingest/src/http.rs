@@ -181,13 +181,14 @@ struct RefusedDocument {
 /// What an error body says, in general and of single documents, unless it repeats the secret that
 /// was sent.
 fn complaint(body: &[u8], secret: Option<&SecretString>) -> (Option<String>, Vec<(usize, String)>) {
-    let Ok(said) = serde_json::from_slice::<Complaint>(body) else { return (None, Vec::new()) };
+    let Ok(said) = bailiwick_json::read::<Complaint>(body) else { return (None, Vec::new()) };
     let safe = |text: String| {
         let repeats = secret.is_some_and(|secret| text.contains(secret.expose_secret()));
         (!repeats).then(|| printable(&text))
     };
     let detail = said.detail.or(said.error_description).or(said.error).or(said.title);
-    let documents: Vec<RefusedDocument> = serde_json::from_value(said.errors).unwrap_or_default();
+    let documents: Vec<RefusedDocument> =
+        bailiwick_json::from_value(said.errors).unwrap_or_default();
     let documents = documents.into_iter().map(|refused| {
         let unsaid = || "the server refuses it".to_owned();
         (refused.index, safe(refused.reason).unwrap_or_else(unsaid))

@@ -77,7 +77,7 @@ impl Remote {
 
 fn receipt(body: &[u8]) -> Result<Receipt, HttpError> {
     let Answer { documents, chunks, revision } =
-        serde_json::from_slice(body).map_err(|_| HttpError::Malformed {
+        bailiwick_json::read(body).map_err(|_| HttpError::Malformed {
             peer: SERVER,
             problem: "it is not a receipt, so the write may or may not have happened".into(),
         })?;

@@ -89,7 +89,7 @@ impl DelegationTokens {
         let body = http::answer(AUTHORITY, sent, ANSWER_BYTES, None).await?;
         // serde's message may quote the body, which holds the token.
         let answer: Answer =
-            serde_json::from_slice(&body).map_err(|_| malformed("it is not a token answer"))?;
+            bailiwick_json::read(&body).map_err(|_| malformed("it is not a token answer"))?;
         answer.into_token(SystemTime::now())
     }
 }

@@ -64,12 +64,12 @@ impl VaultReader {
     }
 
     fn documents(&self, endpoint: &str, body: &[u8]) -> Result<Vec<SourceDocument>, HttpError> {
-        let envelope: Envelope = serde_json::from_slice(body)
+        let envelope: Envelope = bailiwick_json::read(body)
             .map_err(|_| malformed("it is not a JSON object with `status` and `data`"))?;
         if envelope.status.as_deref() != Some("success") {
             return Err(malformed("its `status` is not `success`"));
         }
-        let contents: Contents = serde_json::from_slice(body)
+        let contents: Contents = bailiwick_json::read(body)
             .map_err(|_| malformed("its `data` is neither a record nor a list of records"))?;
         match contents.data {
             Records::One(record) => {

@@ -114,7 +114,7 @@ pub(crate) fn error_code(body: &[u8]) -> String {
         code: Option<Value>,
         r#type: Option<Value>,
     }
-    let Ok(Body { error }) = serde_json::from_slice(body) else {
+    let Ok(Body { error }) = bailiwick_json::read(body) else {
         return "unknown".into();
     };
     let names = [error.code, error.r#type].into_iter().flatten();

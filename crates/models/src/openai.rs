@@ -65,7 +65,7 @@ impl OpenAiEmbedder {
             ModelError::Unreadable
         };
         let Embeddings { data } =
-            serde_json::from_slice(&body).map_err(|_| unreadable("not a list of embeddings"))?;
+            bailiwick_json::read(&body).map_err(|_| unreadable("not a list of embeddings"))?;
         let mut vectors = vec![None; texts.len()];
         for (place, embedding) in data.into_iter().enumerate() {
             let mut vector = embedding.embedding;
@@ -268,7 +268,7 @@ impl Part {
         struct Content {
             content: Option<String>,
         }
-        let Ok(parsed) = serde_json::from_slice::<Event>(event) else {
+        let Ok(parsed) = bailiwick_json::read::<Event>(event) else {
             tracing::warn!("a chat endpoint sent an event that is not a chat completion");
             return Err(ModelError::Unreadable);
         };

@@ -58,7 +58,7 @@ impl Reranker {
             ModelError::Unreadable
         };
         let ranks: Vec<Rank> =
-            serde_json::from_slice(&body).map_err(|_| unreadable("not a list of ranks"))?;
+            bailiwick_json::read(&body).map_err(|_| unreadable("not a list of ranks"))?;
         let mut scores = vec![None; texts.len()];
         for Rank { index, score } in ranks {
             match scores.get_mut(index) {

@@ -124,9 +124,9 @@ impl<'de> Deserialize<'de> for MemberConfig {
         let is_rule = members.contains_key("attribute");
         let value = serde_json::Value::Object(members);
         if is_rule {
-            serde_json::from_value(value).map(Self::Rule).map_err(D::Error::custom)
+            bailiwick_json::from_value(value).map(Self::Rule).map_err(D::Error::custom)
         } else {
-            serde_json::from_value(value).map(Self::Group).map_err(D::Error::custom)
+            bailiwick_json::from_value(value).map(Self::Group).map_err(D::Error::custom)
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use bailiwick_json::{JsonError, is_json};
 use bailiwick_redact::without_values;
 use serde::de::DeserializeOwned;
 use tower_http::timeout::TimeoutError;
@@ -46,25 +47,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
-        if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        if !kind.is_some_and(is_json) {
             return Err(Problem::unsupported_media_type());
         }
         let Whole(bytes) = Whole::from_request(request, state).await?;
-        // serde takes a list for a structure, field by field; nobody means that.
+        // No body is an array, and this says so more clearly than what follows.
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(Problem::bad_request("The body is not a JSON object."));
         }
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let field = error.path().to_string();
-            let place = if field == "." { String::new() } else { format!("{field}: ") };
-            let problem = without_values(error.inner());
-            Problem::bad_request(format!("The JSON body is wrong: {place}{problem}"))
-        })?;
-        json.end()
-            .map_err(|error| Problem::bad_request(format!("The JSON body is wrong: {error}")))?;
-        Ok(Self(value))
+        let wrong =
+            |error: JsonError| Problem::bad_request(format!("The JSON body is wrong: {error}"));
+        bailiwick_json::read(&bytes).map(Self).map_err(wrong)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Values on their way between Python and Rust.
 
-use bailiwick_redact::without_values;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde::de::DeserializeOwned;
@@ -14,7 +13,7 @@ const DEEPEST: usize = 127;
 /// # Errors
 /// A sentence when it has none, or not this one.
 pub(crate) fn from_python<T: DeserializeOwned>(object: &Bound<'_, PyAny>) -> Result<T, String> {
-    serde_json::from_value(json(object, DEEPEST)?).map_err(without_values)
+    bailiwick_json::from_value(json(object, DEEPEST)?).map_err(|error| error.to_string())
 }
 
 fn json(object: &Bound<'_, PyAny>, depth: usize) -> Result<Value, String> {

@@ -30,10 +30,11 @@ struct Config {
 
 /// Makes what labels are made of.
 pub(crate) fn schema(attributes: Value) -> PyResult<Arc<Schema>> {
-    let attributes: Vec<AttributeConfig> = serde_json::from_value(attributes).map_err(|error| {
-        let advice = r#"give dicts such as {"name": "department", "type": "keyword"}"#;
-        BailiwickError::new_err(format!("attribute: {}; {advice}", without_values(error)))
-    })?;
+    let attributes: Vec<AttributeConfig> =
+        bailiwick_json::from_value(attributes).map_err(|error| {
+            let advice = r#"give dicts such as {"name": "department", "type": "keyword"}"#;
+            BailiwickError::new_err(format!("attribute: {error}; {advice}"))
+        })?;
     let schema = Schema::new(&attributes);
     schema.map(Arc::new).map_err(|error| BailiwickError::new_err(error.to_string()))
 }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bailiwick_redact::without_values;
+use bailiwick_json::JsonError;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -50,8 +50,8 @@ pub(super) enum Failure {
     Status(u16),
     #[error("it is larger than 64 MB")]
     TooLarge,
-    #[error("it is not JSON: {0}")]
-    NotJson(String),
+    #[error("it is not unambiguous JSON: {0}")]
+    NotJson(JsonError),
     #[error("it says that it failed")]
     SaysError,
     #[error("the file cannot be read: {0}")]
@@ -119,7 +119,7 @@ fn read_file(path: &Path) -> Result<Value, Failure> {
 }
 
 fn parse(content: &[u8]) -> Result<Value, Failure> {
-    serde_json::from_slice(content).map_err(|e| Failure::NotJson(without_values(e)))
+    bailiwick_json::read(content).map_err(Failure::NotJson)
 }
 
 impl Upstream {

@@ -53,14 +53,15 @@ fn client(server: &str) -> Result<Client> {
 
 /// Signs in at the demo's identity provider, as the page would.
 async fn sign_in_as(client: &Client, server: &str, person: &str) -> Result<SecretString> {
-    let app: Value = client
+    let app = client
         .get(format!("{server}/app-config.json"))
         .send()
         .await
         .map_err(|cause| unreachable(server, cause))?
-        .json()
-        .await
-        .context("the server does not say where people sign in")?;
+        .bytes()
+        .await?;
+    let app: Value =
+        bailiwick_json::read(&app).context("the server does not say where people sign in")?;
     let member = |name: &str| app.get(name).and_then(Value::as_str).unwrap_or_default();
     let redirect = format!("{server}/callback");
     let tokens = sign_in(member("issuer"), member("client_id"), &redirect, person)
@@ -80,7 +81,8 @@ async fn ask(client: &Client, server: &str, token: &SecretString, options: &Ask)
         .await
         .map_err(|cause| unreachable(server, cause))?;
     let status = response.status();
-    let body: Value = response.json().await.context("the server's answer is no JSON")?;
+    let body: Value =
+        bailiwick_json::read(&response.bytes().await?).context("the server's answer is no JSON")?;
     if !status.is_success() {
         let detail = body.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
         let advice = match status {

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use bailiwick_authority::audit::{Seal, Verified};
 use bailiwick_authority::{Administrator, Audit as Trail, AuditError};
-use bailiwick_redact::without_values;
 use serde_json::{Value, json};
 
 use crate::assemble;
@@ -60,8 +59,8 @@ fn verify(checkpoints: &[impl AsRef<Path>], config: &Config, as_json: bool) -> R
 fn read(file: &Path) -> Result<Seal> {
     let name = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-    serde_json::from_str(&text)
-        .map_err(|error| anyhow!("{name} holds no checkpoint: {}", without_values(error)))
+    bailiwick_json::read(text.as_bytes())
+        .map_err(|error| anyhow!("{name} holds no checkpoint: {error}"))
 }
 
 /// A closed pipe ends it quietly, as with `head`.

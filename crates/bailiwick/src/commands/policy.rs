@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bailiwick_policy::{CaseResult, Cases, RegoTest, Unavailable};
-use bailiwick_redact::without_values;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -121,5 +120,5 @@ pub(crate) fn object(text: &str) -> Result<Map<String, Value>> {
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| anyhow!(without_values(error)))
+    Ok(bailiwick_json::read(text.as_bytes())?)
 }

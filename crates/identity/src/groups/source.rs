@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use bailiwick_json::{Limits, read_within};
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -12,7 +13,6 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::IdentityConfigError;
-use crate::jws::json::{self, Limits};
 use crate::provider::{FetchError, Provider, Reach};
 
 /// Claims about a token itself; no source may say what the token does not.
@@ -188,7 +188,8 @@ impl Source {
 
 /// An answer that is about this person (OpenID Connect Core 1.0 section 5.3.2).
 fn about(person: Person<'_>, body: &[u8]) -> Result<Map<String, Value>, SourceError> {
-    let answer = json::object(body, ANSWER_LIMITS).map_err(|_| SourceError::NotAnObject)?;
+    let answer: Map<String, Value> =
+        read_within(body, ANSWER_LIMITS).map_err(|_| SourceError::NotAnObject)?;
     if answer.get("sub").and_then(Value::as_str) == Some(person.subject) {
         return Ok(answer);
     }
@@ -229,7 +230,7 @@ impl File {
         }
         let bytes = std::fs::read(&self.path).map_err(|e| wrong(e.to_string()))?;
         let limits = Limits { depth: 16, members: usize::MAX };
-        let people = json::object(&bytes, limits)
+        let people = read_within(&bytes, limits)
             .map_err(|_| wrong("it is not one unambiguous JSON object".to_owned()))?;
         let people = Arc::new(people);
         *known = Some(Read { modified, length, people: Arc::clone(&people) });

@@ -1,9 +1,9 @@
 //! The claims of a payload, each of exactly one type.
 
+use bailiwick_json::{Fault, Limits, read_within};
 use serde_json::{Map, Value};
 
 use super::Profile;
-use super::json::{self, Fault, Limits};
 use crate::Rejection;
 
 const PAYLOAD_LIMITS: Limits = Limits { depth: 16, members: 1024 };
@@ -52,7 +52,8 @@ pub(super) fn read(
     profile: &Profile,
     now: i64,
 ) -> Result<Map<String, Value>, Rejection> {
-    let claims = json::object(payload, PAYLOAD_LIMITS).map_err(payload_fault)?;
+    let claims: Map<String, Value> =
+        read_within(payload, PAYLOAD_LIMITS).map_err(|e| payload_fault(e.fault()))?;
     issuer(&claims, profile)?;
     audience(&claims, profile)?;
     kind(&claims)?;
@@ -68,7 +69,7 @@ pub(super) fn read(
 fn payload_fault(fault: Fault) -> Rejection {
     Rejection::invalid(match fault {
         Fault::Syntax => "payload is not JSON",
-        Fault::NotAnObject => "payload is not a JSON object",
+        Fault::Shape => "payload is not a JSON object",
         Fault::Duplicate => "payload has a duplicate member",
         Fault::TooDeep => "payload is nested too deeply",
         Fault::TooManyMembers => "payload has too many members",

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
+use bailiwick_json::{Fault, Limits, read_within};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
-use super::json::{self, Fault, Limits};
 use super::strict::is_key_id;
 use crate::{Algorithm, Rejection};
 
@@ -80,7 +80,8 @@ impl KeySet {
         if json.len() > MAX_BYTES {
             return Err(KeySetError::TooLong);
         }
-        let document = json::object(json, SET_LIMITS).map_err(set_fault)?;
+        let document: Map<String, Value> =
+            read_within(json, SET_LIMITS).map_err(|e| set_fault(e.fault()))?;
         let Some(Value::Array(list)) = document.get("keys") else {
             return Err(KeySetError::Malformed("it has no list `keys`"));
         };
@@ -179,7 +180,7 @@ const PRIVATE: &str = "it is a private key, which its owner must replace at once
 fn set_fault(fault: Fault) -> KeySetError {
     KeySetError::Malformed(match fault {
         Fault::Syntax => "it is not JSON",
-        Fault::NotAnObject => "it is not a JSON object",
+        Fault::Shape => "it is not a JSON object",
         Fault::Duplicate => "it has a duplicate member",
         Fault::TooDeep => "it is nested too deeply",
         Fault::TooManyMembers => "it has too many members",

@@ -1,10 +1,10 @@
 //! The reader that stands before any cryptography: the form of a token and its header.
 
+use bailiwick_json::{Fault, Limits, read_within};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::json::{self, Fault, Limits};
 use super::{MAX_TOKEN_BYTES, Profile};
 use crate::{Algorithm, Rejection};
 
@@ -37,7 +37,8 @@ impl<'t> Unverified<'t> {
             return Err(Rejection::invalid("signature is empty"));
         }
 
-        let header = json::object(&header, HEADER_LIMITS).map_err(header_fault)?;
+        let header: Map<String, Value> =
+            read_within(&header, HEADER_LIMITS).map_err(|e| header_fault(e.fault()))?;
         if REFUSED_MEMBERS.iter().any(|name| header.contains_key(*name)) {
             return Err(Rejection::invalid(
                 "header has one of crit, jku, jwk, x5u, x5c, b64, zip, cty",
@@ -65,7 +66,7 @@ fn decode(segment: &str, cause: &'static str) -> Result<Vec<u8>, Rejection> {
 fn header_fault(fault: Fault) -> Rejection {
     Rejection::invalid(match fault {
         Fault::Syntax => "header is not JSON",
-        Fault::NotAnObject => "header is not a JSON object",
+        Fault::Shape => "header is not a JSON object",
         Fault::Duplicate => "header has a duplicate member",
         Fault::TooDeep => "header is nested too deeply",
         Fault::TooManyMembers => "header has too many members",

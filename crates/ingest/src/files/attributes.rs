@@ -65,7 +65,8 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 }
 
 fn from_json(path: &Path) -> Result<Map<String, Value>, Problem> {
-    let described: Record = serde_json::from_str(&short(path)?).map_err(Problem::broken)?;
+    let described: Record =
+        bailiwick_json::read(short(path)?.as_bytes()).map_err(Problem::broken)?;
     Ok(described.into_map())
 }
 

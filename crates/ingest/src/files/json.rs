@@ -1,15 +1,14 @@
 //! JSON (an object is one document, a list is many) and JSON lines.
 
+use bailiwick_json::{Fault, read as read_json};
 use bailiwick_policy::Schema;
 
 use super::{Draft, DraftId, Problem};
 use crate::record::{Record, Records};
 
 pub(super) fn read(text: &str, schema: &Schema) -> Result<Vec<Draft>, Problem> {
-    let records = serde_json::from_str(text).map_err(|cause| match cause.classify() {
-        serde_json::error::Category::Data => {
-            Problem::broken("it is neither an object nor a list of objects with distinct fields")
-        }
+    let records = read_json(text.as_bytes()).map_err(|cause| match cause.fault() {
+        Fault::Shape => Problem::broken("it is neither an object nor a list of objects"),
         _ => Problem::broken(cause),
     })?;
     match records {
@@ -26,7 +25,7 @@ pub(super) fn read(text: &str, schema: &Schema) -> Result<Vec<Draft>, Problem> {
 pub(super) fn read_lines(text: &str, schema: &Schema) -> Vec<Result<Draft, Problem>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let drafts = lines.enumerate().map(|(place, (number, line))| {
-        let record = serde_json::from_str(line)
+        let record = read_json(line.as_bytes())
             .map_err(|cause| Problem::broken(format!("line {}: {cause}", number + 1)))?;
         Ok(many(place, &record, schema))
     });

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use super::remote::{Remote, RemoteConfig};
+use super::remote::{Remote, RemoteConfig, error_in};
 use super::{Engine, Question, Said, Unavailable};
 use crate::label::LabelId;
 use crate::policy::PolicyError;
@@ -25,6 +25,9 @@ struct Answer {
 #[derive(Deserialize)]
 struct Decision {
     decision: bool,
+    /// What else the server says of this decision (section 5.5).
+    #[serde(flatten)]
+    beside: Map<String, Json>,
 }
 
 impl Authzen {
@@ -68,9 +71,20 @@ impl Engine for Authzen {
                 let cause = "the server does not give one decision for each label";
                 return Err(Unavailable::because(cause));
             }
-            let decided = labels.iter().zip(answer.evaluations);
-            let permitted = decided.filter(|(_, evaluation)| evaluation.decision);
-            allowed.extend(permitted.map(|((id, _), _)| *id));
+            let mut failed = (0_usize, None);
+            for ((id, _), Decision { decision, beside }) in labels.iter().zip(answer.evaluations) {
+                // A label whose evaluation fails is closed, and the others are decided.
+                match error_in(&beside) {
+                    Some(place) => failed = (failed.0 + 1, Some(place)),
+                    None if decision => drop(allowed.insert(*id)),
+                    None => {}
+                }
+            }
+            if let (labels, Some(place)) = failed {
+                let url = self.0.url();
+                tracing::warn!(labels, %url, member = %place,
+                    "decisions carry an error, so that their labels are closed");
+            }
         }
         Ok(allowed)
     }

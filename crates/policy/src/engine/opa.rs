@@ -22,6 +22,13 @@ struct Answer {
     /// Missing when the server has no such rule, or the rule is undefined.
     result: Option<Vec<u32>>,
     decision_id: Option<String>,
+    /// What the server advises, such as to send an input; it decided all the same.
+    warning: Option<Warning>,
+}
+
+#[derive(Deserialize)]
+struct Warning {
+    code: Option<String>,
 }
 
 impl Opa {
@@ -57,6 +64,9 @@ impl Engine for Opa {
             let answer: Answer = self.0.call(&input, deadline).await?;
             let decision_id = answer.decision_id.as_deref();
             tracing::info!(decision_id, "OPA decided");
+            if let Some(Warning { code }) = answer.warning {
+                tracing::warn!(decision_id, code, "OPA decided with a warning; its log says why");
+            }
             let permitted = answer.result.ok_or_else(|| {
                 Unavailable::because("OPA has no data.bailiwick.permitted for this input")
             })?;

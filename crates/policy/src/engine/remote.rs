@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use bailiwick_identity::is_loopback;
-use bailiwick_redact::without_values;
+use bailiwick_json::{JsonError, is_json};
 use futures::StreamExt;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use super::Unavailable;
@@ -23,6 +24,10 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// So many calls in a row fail before the server is left alone for [`PAUSE`].
 const FAILURES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(5);
+/// Members of an error of OPA, AuthZEN and their like, and of no decision.
+const FAILED: [&str; 4] = ["error", "errors", "code", "message"];
+/// Members that hold the decisions themselves, which the engines look at one by one.
+const DECISIONS: [&str; 2] = ["result", "evaluations"];
 
 /// `[policy.opa]` and `[policy.authzen]`: a server that decides.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -134,7 +139,8 @@ impl Remote {
         Duration::from_secs(self.config.max_age_seconds)
     }
 
-    /// One call: the answer of status 200 as what it must be, by the deadline.
+    /// One call: the answer of status 200, as what it must be and without an error, by the
+    /// deadline.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         body: &Json,
@@ -162,17 +168,14 @@ impl Remote {
             self.breaker().count(answered.is_ok());
         }
         let answer = answered.and_then(|answer| {
-            serde_json::from_slice(&answer).map_err(|error| Failure {
-                cause: format!("the answer is malformed: {}", without_values(error)),
-                may_pass: false,
-            })
+            understood(&answer).map_err(|cause| Failure { cause, may_pass: false })
         });
         answer.map_err(|failure| Unavailable::because(format!("{}: {}", self.url, failure.cause)))
     }
 
     async fn attempt(&self, body: bytes::Bytes) -> Result<Vec<u8>, Failure> {
         let mut request = self.client.post(self.url.clone()).body(body);
-        request = request.header(reqwest::header::CONTENT_TYPE, "application/json");
+        request = request.header(CONTENT_TYPE, "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }
@@ -181,6 +184,11 @@ impl Remote {
         if status != StatusCode::OK {
             let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             return Err(Failure { cause: format!("it answers {status}"), may_pass });
+        }
+        let mut kinds = response.headers().get_all(CONTENT_TYPE).iter().peekable();
+        if kinds.peek().is_none() || !kinds.all(|kind| kind.to_str().is_ok_and(is_json)) {
+            let cause = "the answer's Content-Type is not application/json".to_owned();
+            return Err(Failure { cause, may_pass: false });
         }
         let mut answer = Vec::new();
         let mut pieces = response.bytes_stream();
@@ -204,6 +212,50 @@ impl Breaker {
     fn count(&mut self, answered: bool) {
         self.failures = if answered { 0 } else { self.failures.saturating_add(1) };
         self.until = (self.failures >= FAILURES).then(|| Instant::now() + PAUSE);
+    }
+}
+
+/// An answer as what it must be, if nothing beside it says that something failed.
+fn understood<T: DeserializeOwned>(answer: &[u8]) -> Result<T, String> {
+    let malformed = |error: JsonError| format!("the answer is malformed: {error}");
+    let members: Map<String, Json> = bailiwick_json::read(answer).map_err(malformed)?;
+    let failed = FAILED.into_iter().find(|name| members.get(*name).is_some_and(says_something));
+    let beside = members.iter().filter(|(name, _)| !DECISIONS.contains(&name.as_str()));
+    if let Some(place) = failed.map(str::to_owned).or_else(|| error_in(beside)) {
+        return Err(format!("the answer carries an error, in `{place}`"));
+    }
+    bailiwick_json::from_value(Json::Object(members)).map_err(malformed)
+}
+
+/// Where these members say that something failed: the path of the first `error` or `errors` that
+/// holds something, at any depth, such as `context.error`.
+pub(super) fn error_in<'a>(
+    members: impl IntoIterator<Item = (&'a String, &'a Json)>,
+) -> Option<String> {
+    fn inside(value: &Json) -> Option<String> {
+        match value {
+            Json::Object(members) => error_in(members),
+            Json::Array(values) => values.iter().find_map(inside),
+            _ => None,
+        }
+    }
+    members.into_iter().find_map(|(name, value)| {
+        let is_error = name.eq_ignore_ascii_case("error") || name.eq_ignore_ascii_case("errors");
+        if is_error && says_something(value) {
+            return Some(name.clone());
+        }
+        inside(value).map(|place| format!("{name}.{place}"))
+    })
+}
+
+/// Whether a member that tells of errors tells of any: `"errors": []` does not.
+fn says_something(value: &Json) -> bool {
+    match value {
+        Json::Null | Json::Bool(false) => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Array(values) => !values.is_empty(),
+        Json::Object(members) => !members.is_empty(),
+        Json::Bool(true) | Json::Number(_) => true,
     }
 }
 

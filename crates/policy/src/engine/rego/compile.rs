@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use bailiwick_redact::without_values;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::instructions::Instruction;
 use regorus::rvm::program::Program;
@@ -60,7 +59,7 @@ impl Ready {
             let refused =
                 |error: &dyn fmt::Display| PolicyError::engine("rego", format!("{path}: {error}"));
             let json: Json =
-                serde_json::from_str(text).map_err(|error| refused(&without_values(error)))?;
+                bailiwick_json::read(text.as_bytes()).map_err(|error| refused(&error))?;
             interpreter.add_data(Value::from(json)).map_err(|error| refused(&error))?;
         }
         let compiled = interpreter.compile_with_entrypoint(&ALLOW.into());
