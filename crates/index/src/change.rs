@@ -146,7 +146,12 @@ impl<'a> Change<'a> {
         }
         self.note_label_contributors(id, &metadata, contributors)?;
         if self.relabel_held(id, label)? {
-            return self.move_to(id, &metadata, &Label::quarantine(), analyst);
+            let moved = self.move_to(id, &metadata, &Label::quarantine(), analyst)?;
+            if self.shunned_contributor(id)?.is_some() {
+                return Ok(moved);
+            }
+            // What was held for its label alone has another's label now.
+            return Ok(self.release(id, analyst)?.or(moved));
         }
         let moved = self.move_to(id, &metadata, label, analyst)?;
         self.hold_if_shunned(id, analyst)?;

@@ -145,7 +145,11 @@ impl Change<'_> {
     }
 
     /// Gives a held document its former label; one that had none stays where it is.
-    fn release(&mut self, id: &DocumentId, analyst: &Analyst) -> Result<Option<usize>, IndexError> {
+    pub(super) fn release(
+        &mut self,
+        id: &DocumentId,
+        analyst: &Analyst,
+    ) -> Result<Option<usize>, IndexError> {
         let sql = "DELETE FROM held WHERE document = (SELECT row FROM documents WHERE id = ?)
                    RETURNING label";
         let label: String =
@@ -163,13 +167,27 @@ impl Change<'_> {
         Ok(moved)
     }
 
-    /// A held document whose metadata change stays held, and is released with its new label.
+    /// Notes the label with which a held document will be released, and the agent because of which
+    /// it is held now.
     pub(super) fn relabel_held(&self, id: &DocumentId, label: &Label) -> Result<bool, IndexError> {
-        let sql = "UPDATE held SET label = ?2
+        let sql = "UPDATE held SET label = ?2, agent = coalesce(?3, agent)
                    WHERE document = (SELECT row FROM documents WHERE id = ?1)";
         let described = self.schema.describe(label).to_string();
-        let rows = self.transaction.prepare_cached(sql)?.execute([id.as_str(), &described])?;
+        let agent = self.shunned_contributor(id)?;
+        let values = params![id.as_str(), described, agent];
+        let rows = self.transaction.prepare_cached(sql)?.execute(values)?;
         Ok(rows > 0)
+    }
+
+    /// The first agent that had a hand in a document and whose documents are in quarantine.
+    pub(super) fn shunned_contributor(
+        &self,
+        id: &DocumentId,
+    ) -> Result<Option<String>, IndexError> {
+        let sql = "SELECT s.agent FROM documents d JOIN contributors c ON c.document = d.row
+                   JOIN shunned s ON s.agent = c.agent WHERE d.id = ? ORDER BY s.agent LIMIT 1";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?)
     }
 
     /// Holds a document that was just stored, relabelled or released, if an agent had a hand in it
@@ -179,14 +197,7 @@ impl Change<'_> {
         id: &DocumentId,
         analyst: &Analyst,
     ) -> Result<(), IndexError> {
-        let sql = "SELECT s.agent FROM documents d JOIN contributors c ON c.document = d.row
-                   JOIN shunned s ON s.agent = c.agent WHERE d.id = ? ORDER BY s.agent LIMIT 1";
-        let agent: Option<String> = self
-            .transaction
-            .prepare_cached(sql)?
-            .query_row([id.as_str()], |row| row.get(0))
-            .optional()?;
-        if let Some(agent) = agent {
+        if let Some(agent) = self.shunned_contributor(id)? {
             self.hold(id, &agent, analyst)?;
         }
         Ok(())
