@@ -27,6 +27,7 @@ def test_a_request_with_a_misspelt_attribute_is_refused(house, token, key):
     path = f"/api/documents/fine-{key}/metadata".replace("\u200b", "%E2%80%8B")
     changed = house.http.put(path, json={**LABEL, key: "sk-secret"}, headers=bearer(house.pipeline))
     assert "did you mean `project_id`?" in problem(changed, 422)["errors"][0]["reason"]
+    house.http.delete(path.removesuffix("/metadata"), headers=bearer(house.pipeline)).raise_for_status()
 
 
 def test_files_and_the_command_line(own_house, tmp_path):

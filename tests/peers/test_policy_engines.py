@@ -46,6 +46,7 @@ class Passage(BaseHTTPRequestHandler):
         answer = self.server.distort(answer)
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         try:
