@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Unpack
 
-__all__ = ["Bailiwick", "Claims", "Explanation", "Hit", "Index", "Policy", "Verifier"]
+__all__ = [
+    "Bailiwick",
+    "Claims",
+    "Explanation",
+    "Hit",
+    "Index",
+    "Policy",
+    "Verifier",
+    "meant_name",
+]
 
 _Vector = npt.ArrayLike
 _Filters = Mapping[str, Any]

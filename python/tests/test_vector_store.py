@@ -98,11 +98,11 @@ def test_a_source_neither_replaces_nor_deletes_the_nodes_of_another(
     eng.delete("source of a")
     eng.delete_nodes(["a1"])
     seller, engineer = people("sales"), people("engineering")
-    assert [found.text for found in hr.get_nodes(bailiwick=seller)] == ["HR's"]
+    assert [found.get_content() for found in hr.get_nodes(bailiwick=seller)] == ["HR's"]
     # The owner replaces text and label together, and a replacer becomes the owner.
     hr.add([node("a1", "engineering", [1, 0, 0, 0], "for engineers")])
     assert not hr.get_nodes(bailiwick=seller)
-    assert [found.text for found in hr.get_nodes(bailiwick=engineer)] == ["for engineers"]
+    assert [found.get_content() for found in hr.get_nodes(bailiwick=engineer)] == ["for engineers"]
     taken = [{"department": "sales", "clearance_level": "Public"}]
     index.add(["a1"], [[1, 0, 0, 0]], ["taken"], taken, source="eng", replace=True)
     with pytest.raises(RefusedDocument, match="`a1` belongs to `eng`"):

@@ -76,12 +76,8 @@ fn a_name_stands_once_in_an_object_read_or_not() {
     ] {
         assert_eq!(refusal(text).unwrap().0, Fault::Duplicate, "{text}");
     }
-    assert!(
-        refusal(r#"{"x": 1, "x": 1}"#)
-            .unwrap()
-            .1
-            .starts_with("x: the name stands twice in its object")
-    );
+    let (_, message) = refusal(r#"{"x": 1, "x": 1}"#).unwrap();
+    assert!(message.contains("the name stands twice in its object"), "{message}");
     assert!(read::<Value>(br#"{"a": {"b": 1, "b": 1}}"#).is_err());
     assert!(read::<Value>(br#"{"a": {"b": 1}, "b": 1}"#).is_ok());
 }

@@ -52,7 +52,7 @@ class BailiwickVectorStore(BasePydanticVectorStore):
     )
     source: str = Field(
         default="python",
-        description="The source of the nodes. Ids of other sources are neither replaced nor deleted.",
+        description="The source of the nodes. Ids of others are neither replaced nor deleted.",
     )
 
     _index: Index | None = PrivateAttr(default=None)
