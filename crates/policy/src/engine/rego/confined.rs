@@ -78,16 +78,17 @@ impl Confined {
         let started = tokio::task::spawn_blocking(move || {
             let mut worker = Worker::start(&this_program()?, &ARGUMENTS)?;
             let answer = call(&mut worker, &compile)?;
-            Ok::<_, Death>((worker, answer))
+            // A caller that hangs up gives no turn to another while this one is still compiled.
+            Ok::<_, Death>((worker, turn, answer))
         });
         let started = started.await.map_err(|error| stopped(&error))?;
         match started.map_err(|death| stopped(&death))? {
-            (worker, Response::Compiled) => {
+            (worker, turn, Response::Compiled) => {
                 let worker = Arc::new(Mutex::new(worker));
                 Ok(Self { source, worker, _turn: turn })
             }
-            (_, Response::Wrong(problem)) => Err(PolicyError::engine("rego", problem)),
-            (_, other) => Err(stopped(&format!("the worker answered {other:?}"))),
+            (_, _, Response::Wrong(problem)) => Err(PolicyError::engine("rego", problem)),
+            (_, _, other) => Err(stopped(&format!("the worker answered {other:?}"))),
         }
     }
 }
