@@ -13,23 +13,19 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::analyst::Analyst;
-use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER, Passage};
+use crate::catalogue::{self, Catalogue, DATABASE, DERIVED, EMBEDDER};
 use crate::change::{Change, contributors, held};
 use crate::columns::{Columns, Matcher};
-use crate::dense::Care;
 use crate::filter::Filter;
 use crate::rank::Ranked;
 use crate::snapshot::Snapshot;
 use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
-    ChunkId, Contribution, Document, DocumentId, Hit, Hits, LabelSize, Metric, Mode, NewDocument,
-    Order, Origin, Query, Receipt, Size, SourceName,
+    ChunkId, Contribution, Document, DocumentId, Hits, LabelSize, Metric, NewDocument, Order,
+    Origin, Query, Receipt, Size, SourceName,
 };
-use crate::view::Visible;
-use crate::{
-    Index, IndexError, bm25, dense, diversity, follow, generation, hybrid, manifest, memory,
-};
+use crate::{Index, IndexError, follow, generation, manifest, memory, search};
 
 /// Chunks that [`Options::new`] lets be in memory only.
 const FLUSH: usize = 16_384;
@@ -145,8 +141,8 @@ impl EmbeddedIndex {
         self.0.check_bailiwick(within)?;
         self.0.whole(|snapshot| {
             let (snapshot, missed) = self.0.searched(snapshot, query, within)?;
-            let query = prepared(query, &snapshot.space)?;
-            let ranked = rank(&snapshot, &query, within, &self.0.state.analyst);
+            let query = search::prepared(query, &snapshot.space)?;
+            let ranked = search::rank(&snapshot, &query, within, &self.0.state.analyst);
             let named = ranked.into_iter().map(|Ranked { id, score, .. }| {
                 Ok((id.to_id().map_err(IndexError::Damaged)?, score))
             });
@@ -405,88 +401,15 @@ impl Inner {
         within: &Bailiwick,
     ) -> Result<(Hits, bool), IndexError> {
         let (snapshot, missed) = self.searched(snapshot, query, within)?;
-        let query = prepared(query, &snapshot.space)?;
-        let ranked = rank(&snapshot, &query, within, &self.state.analyst);
+        let query = search::prepared(query, &snapshot.space)?;
+        let ranked = search::rank(&snapshot, &query, within, &self.state.analyst);
         let hits = self.catalogue.read(|connection| {
-            let found = ranked.iter().map(|ranked| hit(connection, ranked, within));
+            let found = ranked.iter().map(|ranked| search::hit(connection, ranked, within));
             found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
         })?;
         let lost = missed || hits.len() < ranked.len();
         Ok((Hits { hits, revision: snapshot.revision }, lost))
     }
-}
-
-/// The query as vectors of this space are compared with it.
-fn prepared(query: &Query, space: &Space) -> Result<Query, IndexError> {
-    let mut query = query.clone();
-    if query.mode != Mode::Lexical || !query.vector.is_empty() {
-        query.vector = space.accept(&query.space, &query.vector)?;
-    }
-    Ok(query)
-}
-
-/// The best of what is visible of a snapshot.
-fn rank<'a>(
-    snapshot: &'a Snapshot,
-    query: &Query,
-    within: &Bailiwick,
-    analyst: &Analyst,
-) -> Vec<Ranked<'a>> {
-    let visible = snapshot.within(within);
-    if query.diversity > 0.0 {
-        let pool = by_score(snapshot, &visible, query, query.top_k * diversity::POOL, analyst);
-        return diversity::choose(pool, &visible, query.diversity, query.top_k);
-    }
-    by_score(snapshot, &visible, query, query.top_k, analyst)
-}
-
-fn by_score<'a>(
-    snapshot: &Snapshot,
-    visible: &Visible<'a>,
-    query: &Query,
-    most: usize,
-    analyst: &Analyst,
-) -> Vec<Ranked<'a>> {
-    let coder = &snapshot.space.coder;
-    if query.mode == Mode::Dense {
-        let care = if query.exact { Care::Exact } else { Care::Bounded };
-        return dense::nearest(visible, &query.vector, coder, most, care);
-    }
-    let scored = analyst.with(|analyzer| bm25::score(visible, &query.text, analyzer));
-    match query.mode {
-        Mode::Lexical => scored.best(most),
-        Mode::Hybrid | Mode::Dense => hybrid::combine(query, visible, coder, &scored, most),
-    }
-}
-
-/// Reads a hit's passage, and asks the catalogue once more whether it may be read.
-fn hit(
-    connection: &Connection,
-    ranked: &Ranked<'_>,
-    within: &Bailiwick,
-) -> Result<Option<Hit>, IndexError> {
-    let passage = catalogue::passage(connection, ranked.row)?;
-    let Some(passage) = passage.filter(|passage| within.contains(passage.label)) else {
-        return Ok(None);
-    };
-    Ok(Some(Hit {
-        id: ranked.id.to_id().map_err(IndexError::Damaged)?,
-        text: passage.text,
-        metadata: passage.metadata,
-        label: passage.label,
-        score: ranked.score,
-    }))
-}
-
-/// A hit as its document is stored now, if its passage is still there and permitted.
-fn reread(
-    connection: &Connection,
-    hit: Hit,
-    within: &Bailiwick,
-) -> Result<Option<Hit>, IndexError> {
-    let stored = catalogue::passage_of(connection, &hit.id)?;
-    let stored = stored.filter(|stored| within.contains(stored.label) && stored.text == hit.text);
-    Ok(stored.map(|Passage { metadata, label, .. }| Hit { metadata, label, ..hit }))
 }
 
 #[async_trait]
@@ -522,7 +445,7 @@ impl Index for EmbeddedIndex {
         self.blocking(move |inner| {
             inner.catalogue.read(|connection| {
                 let revision = catalogue::revision(connection)?;
-                let hits = hits.hits.into_iter().map(|hit| reread(connection, hit, &within));
+                let hits = hits.hits.into_iter().map(|hit| search::reread(connection, hit, &within));
                 let hits = hits.filter_map(Result::transpose).collect::<Result<_, _>>()?;
                 Ok(Hits { hits, revision })
             })

@@ -29,6 +29,7 @@ mod manifest;
 mod memory;
 mod rank;
 mod rotation;
+mod search;
 mod segment;
 mod snapshot;
 mod space;
