@@ -123,7 +123,6 @@ fn settings(config: &Config) -> Settings {
         suggestions: config.app.suggestions.clone(),
         provider_origins: config.app.provider_origins.clone(),
         web_folder: config.app.folder.clone(),
-        attributes: config.attributes.clone(),
         admin: admin.map(|admin| AdminRule::new(&admin.claim, &admin.value)),
         limits: config.limits,
     }

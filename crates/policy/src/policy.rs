@@ -18,7 +18,7 @@ use crate::engine::{self, Asked, Engine, Question, Unavailable};
 use crate::label::{Column, Label, LabelId, LabelTable};
 use crate::revision::Revision;
 use crate::rules::{PolicyConfig, Rules, RulesError};
-use crate::schema::{AttributeConfig, Schema};
+use crate::schema::Schema;
 
 /// How often it is looked whether the policy's files are others.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -91,24 +91,22 @@ impl Policy {
 
     /// Makes a policy whose engine is `rego`, of texts that came with a request, in the place of
     /// the files that a configuration names. It is evaluated in a process of its own with hard
-    /// limits, for the schema that `attributes` make.
+    /// limits.
     ///
     /// # Errors
-    /// When the texts do not compile within the limits, the configuration names another engine or files, or a rule
-    /// names what the schema does not have.
+    /// When the texts do not compile within the limits, the configuration names another engine or
+    /// files, or a rule names what the schema does not have.
     pub async fn of_texts(
         config: &PolicyConfig,
         texts: &RegoTexts,
-        attributes: &[AttributeConfig],
+        schema: Arc<Schema>,
     ) -> Result<Self, PolicyError> {
         if config.engine != "rego" || config.rego.is_some() {
             let problem = "texts take the place of its table; name the engine `rego` alone";
             return Err(PolicyError::engine("rego", problem));
         }
-        let schema = Schema::new(attributes);
-        let schema = schema.map_err(|error| PolicyError::engine("rego", error.to_string()))?;
-        let engine = Confined::new(texts, attributes).await?;
-        Self::decided_by(Some(Arc::new(engine)), config, Arc::new(schema))
+        let engine = Confined::new(texts, &schema).await?;
+        Self::decided_by(Some(Arc::new(engine)), config, schema)
     }
 
     fn decided_by(

@@ -16,7 +16,7 @@ use names::Names;
 pub use names::meant_name;
 
 /// One `[[attribute]]` of the configuration.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttributeConfig {
     /// The metadata key under which documents carry it.
@@ -164,6 +164,7 @@ impl Attribute {
 pub struct Schema {
     attributes: Vec<Attribute>,
     names: Names,
+    configured: Vec<AttributeConfig>,
 }
 
 /// What makes a label and nothing else: the index labels all documents again when this changes.
@@ -249,7 +250,7 @@ impl Schema {
             .collect::<Result<_, _>>()?;
         let names = Names::new(configured)
             .map_err(|(name, problem)| SchemaError::Attribute { name, problem })?;
-        Ok(Self { attributes, names })
+        Ok(Self { attributes, names, configured: configured.to_vec() })
     }
 
     /// The attributes, in the order of the configuration.
@@ -259,6 +260,11 @@ impl Schema {
 
     pub(crate) fn find(&self, name: &str) -> Option<(usize, &Attribute)> {
         self.attributes.iter().enumerate().find(|(_, attribute)| &*attribute.name == name)
+    }
+
+    /// The configuration that this schema was made of.
+    pub(crate) fn configured(&self) -> &[AttributeConfig] {
+        &self.configured
     }
 
     /// Whether documents carry an attribute under this name.

@@ -10,7 +10,7 @@ use bailiwick_identity::Verifier;
 use bailiwick_index::Index;
 use bailiwick_ingest::Intake;
 use bailiwick_models::{Embedders, Reranker};
-use bailiwick_policy::{AdminRule, AttributeConfig, Policy};
+use bailiwick_policy::{AdminRule, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -77,8 +77,6 @@ pub struct Settings {
     pub provider_origins: Vec<String>,
     /// The web app is served from here and not as it was embedded, while somebody works on it.
     pub web_folder: Option<PathBuf>,
-    /// What labels are made of, as configured: proposed policies are evaluated with it.
-    pub attributes: Vec<AttributeConfig>,
     /// What makes an administrator; without it there are none.
     pub admin: Option<AdminRule>,
     /// What a request may ask for.

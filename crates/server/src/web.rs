@@ -187,7 +187,6 @@ mod tests {
 
     fn settings(folder: Option<PathBuf>) -> Settings {
         Settings {
-            attributes: Vec::new(),
             public_url: "https://bailiwick.example".into(),
             issuer: "https://idp.example/realms/acme".into(),
             client_id: "app".into(),

@@ -5,4 +5,4 @@ mod frame;
 mod parent;
 
 pub use child::{Limits, confine, serve};
-pub use parent::{Death, Worker, this_program};
+pub use parent::{Death, Worker};

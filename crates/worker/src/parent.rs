@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -44,10 +44,7 @@ pub enum Death {
 }
 
 /// The program that runs now, also when its file was replaced since it was started.
-///
-/// # Errors
-/// When the system does not say which it is.
-pub fn this_program() -> io::Result<PathBuf> {
+fn this_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 
@@ -61,13 +58,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts `program`, which must [`confine`](crate::confine) itself and then
-    /// [`serve`](crate::serve). It inherits no environment and no files.
+    /// Starts this program with other arguments, by which it must [`confine`](crate::confine)
+    /// itself and then [`serve`](crate::serve). It inherits no environment and no files.
     ///
     /// # Errors
     /// When no process can be started.
-    pub fn start(program: &Path, arguments: &[&str]) -> Result<Self, Death> {
-        let mut child = Command::new(program)
+    pub fn start(arguments: &[&str]) -> Result<Self, Death> {
+        let mut child = Command::new(this_program()?)
             .args(arguments)
             .env_clear()
             .current_dir("/")
@@ -110,8 +107,9 @@ impl Worker {
             scope.spawn(|| frame::write(requests, request));
             let answer = frame::read(answers, max_bytes);
             drop(answered);
-            if !matches!(answer, Ok(Frame::Message(_))) {
-                kill_unless_ended(child, &answer);
+            // One that closed its pipe is ending by itself, and how it ends tells why.
+            if matches!(answer, Ok(Frame::TooLong) | Err(_)) {
+                kill(child);
             }
             answer
         });
@@ -144,13 +142,6 @@ fn cause(status: ExitStatus, words: &str) -> Death {
         Some(CPU_TIME | KILLED) => Death::Time,
         _ if words.contains("Cannot allocate memory") => Death::Memory,
         _ => Death::Crash,
-    }
-}
-
-/// One that closed its pipe is ending by itself, and how tells why.
-fn kill_unless_ended(child: &Mutex<Child>, answer: &io::Result<Frame>) {
-    if !matches!(answer, Ok(Frame::End)) {
-        kill(child);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use bailiwick_worker::{Death, Limits, Worker, confine, serve, this_program};
+use bailiwick_worker::{Death, Limits, Worker, confine, serve};
 use serde::{Deserialize, Serialize};
 
 use super::{Problem, docx, html, pdf};
@@ -20,7 +20,7 @@ const ANSWER_BYTES: u64 = MAX_TEXT_BYTES as u64 + 4096;
 /// Readers recurse with the depth of a file, within bounds of their own.
 const STACK_BYTES: usize = 16 << 20;
 
-/// Where the readers of such formats run.
+/// Process in which the readers of such formats run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extraction {
     /// In a worker process of this program, which must be `bailiwick`.
@@ -29,7 +29,7 @@ pub enum Extraction {
     InThisProcess,
 }
 
-/// What a worker extracts text from.
+/// Format of a file whose text a worker extracts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// HTML.
@@ -40,7 +40,7 @@ pub enum Format {
     Docx,
 }
 
-/// Why a worker gives no text.
+/// Cause for which a worker gives no text.
 #[derive(Debug, Serialize, Deserialize)]
 enum Fault {
     Broken(String),
@@ -60,10 +60,8 @@ impl Extraction {
 
 /// A request is the file; an answer is 0 and the text, or 1 and the fault.
 fn by_worker(format: Format, file: &[u8]) -> Result<String, Problem> {
-    let answer = this_program().map_err(Death::from).and_then(|program| {
-        let arguments = ["worker", "extract", format.name()];
-        Worker::start(&program, &arguments)?.call(file, TIME, ANSWER_BYTES)
-    });
+    let worker = Worker::start(&["worker", "extract", format.name()]);
+    let answer = worker.and_then(|mut worker| worker.call(file, TIME, ANSWER_BYTES));
     let answer = answer.map_err(|death| match death {
         Death::Io(error) => Problem::Io(error),
         Death::Output => Problem::TooLarge(MAX_TEXT_BYTES as u64),
@@ -109,7 +107,7 @@ impl Format {
         }
     }
 
-    /// What one file may take. Pages of a PDF are drawn one by one, and a book has a thousand.
+    /// CPU time that one file may take. Pages of a PDF are drawn one by one, and a book has a thousand.
     fn cpu_seconds(self) -> u64 {
         if self == Self::Pdf { 30 } else { 10 }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bailiwick_worker::{Death, Limits, Worker, confine, serve, this_program};
+use bailiwick_worker::{Death, Limits, Worker, confine, serve};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -65,18 +65,17 @@ pub(crate) struct Confined {
 
 impl Confined {
     /// Compiles the texts in a new worker, with the limits that are the default.
-    pub(crate) async fn new(
-        texts: &RegoTexts,
-        attributes: &[AttributeConfig],
-    ) -> Result<Self, PolicyError> {
+    pub(crate) async fn new(texts: &RegoTexts, schema: &Schema) -> Result<Self, PolicyError> {
         let stopped =
             |error: &dyn std::fmt::Display| PolicyError::engine("rego", error.to_string());
         let turn = TURNS.acquire().await.map_err(|error| stopped(&error))?;
-        let Sources { files, data } = texts.sources();
-        let source = Sources { files: files.clone(), data: data.clone() }.digest();
-        let compile = Request::Compile { files, data, attributes: attributes.to_vec() };
+        let sources = texts.sources();
+        let source = sources.digest();
+        let Sources { files, data } = sources;
+        let attributes = schema.configured().to_vec();
+        let compile = Request::Compile { files, data, attributes };
         let started = tokio::task::spawn_blocking(move || {
-            let mut worker = Worker::start(&this_program()?, &ARGUMENTS)?;
+            let mut worker = Worker::start(&ARGUMENTS)?;
             let answer = call(&mut worker, &compile)?;
             // A caller that hangs up gives no turn to another while this one is still compiled.
             Ok::<_, Death>((worker, turn, answer))

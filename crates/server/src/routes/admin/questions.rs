@@ -50,9 +50,7 @@ pub(crate) async fn diff(
     let schema = Arc::clone(app.policy.schema());
     let after = match (proposed.policy.engine.as_str(), &proposed.rego) {
         ("rules", None) => Policy::new(&proposed.policy, schema),
-        ("rego", Some(texts)) => {
-            Policy::of_texts(&proposed.policy, texts, &app.settings.attributes).await
-        }
+        ("rego", Some(texts)) => Policy::of_texts(&proposed.policy, texts, schema).await,
         _ => {
             let detail = "policy.engine: `rules`, or `rego` with its texts in `rego`, is compared \
                           here; others on the command line";
