@@ -167,8 +167,8 @@ impl Config {
     /// the name of its issuer: with one name for both, an agent's token would be judged as a
     /// person's.
     fn check_issuers(&self) -> Result<(), String> {
-        let people = website(&self.identity.issuer);
-        if people.is_none() || people != website(&self.authority.issuer) {
+        let people = normalized_issuer(&self.identity.issuer);
+        if people.is_none() || people != normalized_issuer(&self.authority.issuer) {
             return Ok(());
         }
         Err("authority.issuer and identity.issuer are the same; the first is this server's own \
@@ -182,9 +182,9 @@ impl Config {
     }
 }
 
-/// Origin and path of a URL, spelled in one way: host in lower case, no default port, no slash at
-/// the end.
-fn website(url: &str) -> Option<(String, String)> {
+/// Origin and path of an issuer, spelled in one way: host in lower case, no default port, no slash
+/// at the end.
+fn normalized_issuer(url: &str) -> Option<(String, String)> {
     let mut url = Url::parse(url).ok()?;
     let host = url.host_str()?.trim_end_matches('.').to_owned();
     url.set_host(Some(&host)).ok()?;

@@ -152,8 +152,8 @@ impl Policy {
 
     /// Rules that let documents without an attribute pass, each with its place in the configuration
     /// and the attribute: a document whose author forgets the attribute is open as far as they go.
-    pub fn hold_by_absence(&self) -> Vec<(&str, &str)> {
-        let rules = self.rules.iter().flat_map(Rules::hold_by_absence);
+    pub fn open_by_absence(&self) -> Vec<(&str, &str)> {
+        let rules = self.rules.iter().flat_map(Rules::open_by_absence);
         let open = rules.filter_map(|rule| {
             let attribute = self.schema.attributes().get(rule.attribute)?;
             attribute.is_optional().then(|| (&*rule.place, attribute.name()))

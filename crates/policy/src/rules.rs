@@ -212,9 +212,9 @@ impl Rules {
     }
 
     /// The rules that hold for a document without their attribute.
-    pub(crate) fn hold_by_absence(&self) -> Vec<&Rule> {
+    pub(crate) fn open_by_absence(&self) -> Vec<&Rule> {
         let mut found = Vec::new();
-        hold_by_absence(&self.expression, false, &mut found);
+        open_by_absence(&self.expression, false, &mut found);
         found
     }
 
@@ -324,12 +324,12 @@ fn error(place: &str, problem: String) -> RulesError {
 }
 
 /// Collects the rules with `absent = "allow"`. Under a negation it opens nothing.
-fn hold_by_absence<'a>(expression: &'a Expression, negated: bool, found: &mut Vec<&'a Rule>) {
+fn open_by_absence<'a>(expression: &'a Expression, negated: bool, found: &mut Vec<&'a Rule>) {
     match expression {
         Expression::Any(members) | Expression::All(members) => {
-            members.iter().for_each(|member| hold_by_absence(member, negated, found));
+            members.iter().for_each(|member| open_by_absence(member, negated, found));
         }
-        Expression::Not(member) => hold_by_absence(member, !negated, found),
+        Expression::Not(member) => open_by_absence(member, !negated, found),
         Expression::Rule(rule) if rule.absent == Absent::Allow && !negated => found.push(rule),
         Expression::Rule(_) => {}
     }

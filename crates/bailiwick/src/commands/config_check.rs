@@ -27,7 +27,7 @@ pub(crate) fn run(config: &Config, path: &Path) -> Result<()> {
     Embedders::configured(&config.embedding, &config.data_dir)?;
     bailiwick_models::reranker(&config.rerank)?;
     bailiwick_answer::answerer(&config.answer)?;
-    for (rule, attribute) in policy.hold_by_absence() {
+    for (rule, attribute) in policy.open_by_absence() {
         print::warning(&format!(
             "{rule}: with `absent = \"allow\"`, a document without `{attribute}` passes this rule, \
              and one whose author forgets `{attribute}` does too; to be safe, make the attribute \
