@@ -191,7 +191,6 @@ pub(crate) fn document(
         text: chunks.iter().map(|chunk| chunk.text.as_str()).collect(),
         metadata,
         label,
-        contributors: Vec::new(),
         content_hash: [0; 32],
         origin: Arc::new(Origin::of(SourceName::new("bench").map_err(anyhow::Error::msg)?)),
         space: embedder.into(),

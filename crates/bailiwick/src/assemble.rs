@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bailiwick_authority::audit::{Questions, Write, Writes};
+use bailiwick_authority::audit::{Questions, Writers};
 use bailiwick_authority::{Audit, Authority, Vault};
 use bailiwick_identity::Verifier;
-use bailiwick_index::{Contribution, EmbeddedIndex, Index, Options};
+use bailiwick_index::{EmbeddedIndex, Index, Options};
 use bailiwick_ingest::{Intake, change_embedder};
 use bailiwick_models::{Embedder, Embedders};
 use bailiwick_policy::{AdminRule, Policy, Schema};
@@ -56,12 +56,8 @@ fn complete_contributors(index: &EmbeddedIndex, audit: &Audit, config: &Config) 
     if !index.lacks_contributors()? {
         return Ok(());
     }
-    let Writes { writes, is_whole } = audit.writes(&config.authority.trust_domain)?;
-    let history = writes
-        .into_iter()
-        .map(|Write { agents, documents }| Contribution { agents, documents })
-        .collect::<Vec<_>>();
-    let added = index.complete_contributors(&history, is_whole)?;
+    let Writers { pairs, is_whole } = audit.writers(&config.authority.trust_domain)?;
+    let added = index.complete_contributors(&pairs, is_whole)?;
     tracing::info!(added, "the audit trail told which agents wrote which documents");
     if !is_whole {
         tracing::warn!(

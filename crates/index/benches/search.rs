@@ -96,7 +96,6 @@ fn document(numbers: &mut Numbers, n: usize, schema: &Schema) -> NewDocument {
         text: chunk.text.clone(),
         label: schema.label(&metadata).unwrap(),
         metadata,
-        contributors: Vec::new(),
         content_hash: [0; 32],
         origin: Arc::new(Origin::of(SourceName::new("bench").unwrap())),
         space: SPACE.into(),

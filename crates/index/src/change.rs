@@ -122,7 +122,7 @@ impl<'a> Change<'a> {
             self.fresh.push(FreshRow { row: self.next_row, label, id, analysed });
             self.next_row += 1;
         }
-        self.note_contributors(&document.id, &document.metadata, &document.contributors)
+        self.note_contributors(document)
     }
 
     /// Gives a document other metadata and another label, and counts its chunks; none when there
@@ -145,17 +145,17 @@ impl<'a> Change<'a> {
             metadata.insert(TEXT_CONTRIBUTOR_STAMP.to_owned(), text.clone());
         }
         self.note_label_contributors(id, &metadata, contributors)?;
-        if self.relabel_held(id, label)? {
-            let moved = self.move_to(id, &metadata, &Label::quarantine(), analyst)?;
-            if self.shunned_contributor(id)?.is_some() {
-                return Ok(moved);
+        match self.quarantined_contributor(id)? {
+            Some(agent) => {
+                self.keep_label(id, &agent, label)?;
+                self.move_to(id, &metadata, &Label::quarantine(), analyst)
             }
-            // What was held for its label alone has another's label now.
-            return Ok(self.release(id, analyst)?.or(moved));
+            None => {
+                // What was held for its label alone has another's label now.
+                self.forget_label(id)?;
+                self.move_to(id, &metadata, label, analyst)
+            }
         }
-        let moved = self.move_to(id, &metadata, label, analyst)?;
-        self.hold_if_shunned(id, analyst)?;
-        Ok(moved)
     }
 
     /// Moves a document's chunks to another label. They are analysed again, as if they were new.

@@ -22,8 +22,8 @@ use crate::snapshot::Snapshot;
 use crate::space::Space;
 use crate::state::{Compaction, State};
 use crate::types::{
-    ChunkId, Contribution, Document, DocumentId, Hits, LabelSize, Metric, NewDocument, Order,
-    Origin, Query, Receipt, Size, SourceName,
+    ChunkId, Document, DocumentId, Hits, LabelSize, Metric, NewDocument, Order, Origin, Query,
+    Receipt, Size, SourceName,
 };
 use crate::{Index, IndexError, follow, generation, manifest, memory, search};
 
@@ -184,8 +184,9 @@ impl EmbeddedIndex {
         self.0.catalogue.read(|connection| Ok(contributors::are_from_stamps(connection)?))
     }
 
-    /// Adds the contributors that the audit trail knows and the documents' stamps do not name, and
-    /// quarantines documents of quarantined agents that are found so. Returns how many were added.
+    /// Adds contributors that the audit trail knows and the documents' stamps do not name, as pairs
+    /// of an agent and a document, and quarantines the documents of quarantined agents among them.
+    /// Returns the number of contributors that were added.
     ///
     /// `whole`: nothing was pruned from the trail. Otherwise every document may have contributors
     /// that are not known any more; [`incomplete_contributors`](crate::incomplete_contributors)
@@ -195,12 +196,12 @@ impl EmbeddedIndex {
     /// When the catalogue fails.
     pub fn complete_contributors(
         &self,
-        history: &[Contribution],
+        known: &BTreeSet<(String, String)>,
         whole: bool,
     ) -> Result<usize, IndexError> {
         let state = &self.0.state;
         let (added, _) =
-            state.write(|change| change.complete_contributors(history, whole, &state.analyst))?;
+            state.write(|change| change.complete_contributors(known, whole, &state.analyst))?;
         Ok(added)
     }
 
@@ -231,14 +232,13 @@ impl EmbeddedIndex {
         self.blocking(move |inner| {
             let ids = inner.documents(filter.as_ref(), |_| true)?;
             inner.remove(|change| {
-                let is_of = |id: &DocumentId| change.is_of(id, &origin);
-                ids.iter()
-                    .filter_map(|id| match is_of(id) {
-                        Ok(true) => Some(Ok(id.clone())),
-                        Ok(false) => None,
-                        Err(error) => Some(Err(error)),
-                    })
-                    .collect()
+                let mut ours = Vec::new();
+                for id in ids {
+                    if change.is_of(&id, &origin)? {
+                        ours.push(id);
+                    }
+                }
+                Ok(ours)
             })
         })
         .await
@@ -445,7 +445,8 @@ impl Index for EmbeddedIndex {
         self.blocking(move |inner| {
             inner.catalogue.read(|connection| {
                 let revision = catalogue::revision(connection)?;
-                let hits = hits.hits.into_iter().map(|hit| search::reread(connection, hit, &within));
+                let hits =
+                    hits.hits.into_iter().map(|hit| search::reread(connection, hit, &within));
                 let hits = hits.filter_map(Result::transpose).collect::<Result<_, _>>()?;
                 Ok(Hits { hits, revision })
             })
@@ -542,7 +543,7 @@ impl Index for EmbeddedIndex {
                     change.remove(&document.id)?;
                     let chunks = analysed.by_ref().take(document.chunks.len()).collect();
                     change.insert(document, chunks)?;
-                    change.hold_if_shunned(&document.id, &inner.state.analyst)?;
+                    change.hold_if_quarantined(&document.id, &inner.state.analyst)?;
                 }
                 Ok(())
             })?;

@@ -56,8 +56,8 @@ pub use filter::{Filter, FilterError};
 pub use generation::Generation;
 pub use survey::{Survey, incomplete_contributors};
 pub use types::{
-    Act, ChunkId, Contribution, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode,
-    NewChunk, NewDocument, Order, Origin, Query, Receipt, Size, SourceName,
+    Act, ChunkId, Document, DocumentId, Fusion, Hit, Hits, LabelSize, Metric, Mode, NewChunk,
+    NewDocument, Order, Origin, Query, Receipt, Size, SourceName,
 };
 
 /// Documents and their chunks, searched within a bailiwick.

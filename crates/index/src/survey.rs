@@ -76,24 +76,24 @@ impl Survey {
 }
 
 /// Number of documents of which the index does not know all contributors, because an older release
-/// stored them and the audit trail was pruned since, and the ids of the first `limit`. Until this
-/// release has opened the index for the first time, these are all of its documents.
+/// stored them and the audit trail was pruned since, and the ids of the first `limit`. None: an
+/// older release stored documents, and this one has not opened the index yet.
 ///
 /// # Errors
 /// When the database is damaged, missing or cannot be read.
 pub fn incomplete_contributors(
     folder: &Path,
     limit: usize,
-) -> Result<(u64, Vec<DocumentId>), IndexError> {
+) -> Result<Option<(u64, Vec<DocumentId>)>, IndexError> {
     let database = folder.join(DATABASE);
     if !catalogue::exists(&database, &folder.join(DERIVED))? {
-        return Ok((0, Vec::new()));
+        return Ok(Some((0, Vec::new())));
     }
     let connection = catalogue::reader(&database)?;
-    if !contributors::are_kept(&connection)? || contributors::are_from_stamps(&connection)? {
-        let count = "SELECT count(*) FROM documents";
-        let count: i64 = connection.query_row(count, [], |row| row.get(0))?;
-        return Ok((count.unsigned_abs(), Vec::new()));
+    if contributors::are_kept(&connection)? && !contributors::are_from_stamps(&connection)? {
+        return contributors::incomplete(&connection, limit).map(Some);
     }
-    contributors::incomplete(&connection, limit)
+    let is_empty = "SELECT NOT EXISTS (SELECT 1 FROM documents)";
+    let is_empty: bool = connection.query_row(is_empty, [], |row| row.get(0))?;
+    Ok(is_empty.then(|| (0, Vec::new())))
 }

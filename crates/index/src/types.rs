@@ -1,6 +1,7 @@
 //! What goes into an index and what comes out of it.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use bailiwick_policy::{Label, LabelId};
@@ -87,6 +88,8 @@ pub struct Origin {
     /// Agent that writes, as it stands in the metadata `ingested_by`. Documents of a release that
     /// kept no sources belong to their agents.
     pub agent: Option<String>,
+    /// Agents through whose hands the write came, besides those that the documents' stamps name.
+    pub contributors: Vec<String>,
     /// Whether documents of other sources may be written too, which then belong to this one.
     pub replace: bool,
 }
@@ -94,7 +97,7 @@ pub struct Origin {
 impl Origin {
     /// The origin of documents from this source, which replaces no other source's.
     pub fn of(source: SourceName) -> Self {
-        Self { source, agent: None, replace: false }
+        Self { source, agent: None, contributors: Vec::new(), replace: false }
     }
 }
 
@@ -127,8 +130,6 @@ pub struct NewDocument {
     pub metadata: Map<String, Value>,
     /// What it takes to read it.
     pub label: Label,
-    /// Agents through whose hands it came, besides those that its stamps name.
-    pub contributors: Vec<String>,
     /// SHA-256 of what the owner sent, so that an unchanged document can be skipped.
     pub content_hash: [u8; 32],
     /// The source that it comes from.
@@ -293,21 +294,12 @@ pub(crate) const CONTRIBUTOR_STAMPS: [&str; 2] = ["ingested_by", "ingested_throu
 /// The metadata name of the agent that brought the text, when another gave the metadata since.
 pub(crate) const TEXT_CONTRIBUTOR_STAMP: &str = "text_ingested_by";
 
-/// Documents that agents wrote or relabelled together, as the audit trail has it.
-#[derive(Clone, Debug)]
-pub struct Contribution {
-    /// Every agent through whose hands the write came, as stamps name them.
-    pub agents: Vec<String>,
-    /// The documents.
-    pub documents: Vec<String>,
-}
-
 /// What an administrator wants done with everything that an agent brought.
 #[derive(Clone, Debug)]
 pub struct Order {
     /// Orders are obeyed once, and in the order of their numbers, from 1.
     pub number: u64,
-    /// The agent, as stamps and [`NewDocument::contributors`] name it.
+    /// The agent, as stamps and [`Origin::contributors`] name it.
     pub agent: String,
     /// What to do.
     pub act: Act,
@@ -333,4 +325,13 @@ pub struct Receipt {
     pub chunks: usize,
     /// The index's revision after the write.
     pub revision: u64,
+}
+
+/// Sums the counts, and keeps the later revision.
+impl AddAssign for Receipt {
+    fn add_assign(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.chunks += other.chunks;
+        self.revision = self.revision.max(other.revision);
+    }
 }

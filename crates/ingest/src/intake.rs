@@ -35,9 +35,8 @@ pub(crate) const EMBEDDED_TOGETHER: usize = 256;
 pub struct Stamp {
     /// The agent's SPIFFE ID.
     pub ingested_by: String,
-    /// The SPIFFE ID of the agent that holds the token, if it acts for that one.
-    pub ingested_through: Option<String>,
-    /// The SPIFFE IDs of all agents that the token passed through, RFC 8693's chain of actors.
+    /// The SPIFFE IDs of the agents that act for that one, the holder of the token first: the
+    /// chain of actors of RFC 8693.
     pub actors: Vec<String>,
     /// The token's id.
     pub token_jti: Option<String>,
@@ -59,8 +58,8 @@ impl Stamp {
             None => SourceName::new(&self.ingested_by)
                 .map_err(|_| IntakeError::Internal("an agent's name is no source"))?,
         };
-        let agent = Some(self.ingested_by.clone());
-        Ok(Origin { source, agent, replace: self.replace })
+        let (agent, contributors) = (Some(self.ingested_by.clone()), self.actors.clone());
+        Ok(Origin { source, agent, contributors, replace: self.replace })
     }
 }
 
@@ -356,11 +355,11 @@ impl Intake {
         stamp: &Stamp,
     ) -> Result<Receipt, IntakeError> {
         let again = self.embedders.former().map(|_| fresh.clone());
-        let documents = self.embed(fresh, origin, &stamp.actors).await?;
+        let documents = self.embed(fresh, origin).await?;
         match (self.index.upsert(documents, &stamp.ceiling).await, again) {
             // The index changed its embedder meanwhile, which it does once.
             (Err(IndexError::OtherSpace { .. }), Some(fresh)) => {
-                let documents = self.embed(fresh, origin, &stamp.actors).await?;
+                let documents = self.embed(fresh, origin).await?;
                 Ok(self.index.upsert(documents, &stamp.ceiling).await?)
             }
             (stored, _) => Ok(stored?),
@@ -371,7 +370,6 @@ impl Intake {
         &self,
         documents: Vec<Accepted>,
         origin: &Arc<Origin>,
-        actors: &[String],
     ) -> Result<Vec<NewDocument>, IntakeError> {
         let split = tokio::task::spawn_blocking(move || {
             let passages = |document: Accepted| {
@@ -401,18 +399,7 @@ impl Intake {
             let (space, origin) = (Arc::clone(&space), Arc::clone(origin));
             let Accepted { id, text, metadata, label, content_hash } = document;
             let chunks = chunks.by_ref().take(passages).collect();
-            let contributors = actors.to_vec();
-            NewDocument {
-                id,
-                text,
-                metadata,
-                label,
-                contributors,
-                content_hash,
-                origin,
-                space,
-                chunks,
-            }
+            NewDocument { id, text, metadata, label, content_hash, origin, space, chunks }
         });
         Ok(documents.collect())
     }
@@ -444,7 +431,7 @@ fn stamped(mut metadata: Map<String, Value>, stamp: &Stamp) -> Result<Map<String
     }
     let truth = [
         ("ingested_by", Some(stamp.ingested_by.clone())),
-        ("ingested_through", stamp.ingested_through.clone()),
+        ("ingested_through", stamp.actors.first().cloned()),
         ("token_jti", stamp.token_jti.clone()),
         ("scope", stamp.scope.clone()),
         ("ingested_at", Some(now())),

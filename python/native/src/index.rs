@@ -296,7 +296,6 @@ impl Index {
                 text: text.clone(),
                 metadata,
                 label,
-                contributors: Vec::new(),
                 // Nobody asks whether a document is unchanged: its vector is here already.
                 content_hash: [0; 32],
                 origin: Arc::clone(origin),

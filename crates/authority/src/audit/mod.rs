@@ -12,7 +12,7 @@ mod retention;
 mod seal;
 mod search;
 mod writer;
-mod writes;
+mod writers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub use self::retention::AuditConfig;
 pub use self::seal::{Seal, SealKind};
 pub use self::search::{Page, Search};
 use self::writer::{Done, Job, TrailHealth};
-pub use self::writes::{Write, Writes};
+pub use self::writers::Writers;
 use crate::database::{self, DatabaseError, Shape};
 
 /// How many records may wait for the writer.

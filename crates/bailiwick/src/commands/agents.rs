@@ -137,13 +137,14 @@ pub(crate) async fn rotate_keys(config: &Config, as_json: bool) -> Result<()> {
 /// Names documents in which the agent may have had a hand without a trace of it.
 fn warn_of_incomplete(config: &Config) -> Result<()> {
     let folder = config.data_dir.join("index");
-    let (count, ids) = incomplete_contributors(&folder, SHOWN_DOCUMENTS)?;
-    if count > 0 && ids.is_empty() {
+    let Some((count, ids)) = incomplete_contributors(&folder, SHOWN_DOCUMENTS)? else {
         print::warning(
             "which agents had a hand in the stored documents is not known before this release's \
              first start; what the agent brought is in quarantine from then on",
         );
-    } else if count > 0 {
+        return Ok(());
+    };
+    if count > 0 {
         let ids: Vec<&str> = ids.iter().map(DocumentId::as_str).collect();
         let more = if count > ids.len() as u64 { "\n  …" } else { "" };
         print::warning(&format!(

@@ -32,14 +32,6 @@ struct Report {
     left_out: Vec<String>,
 }
 
-impl Report {
-    fn add(&mut self, receipt: Receipt) {
-        self.receipt.documents += receipt.documents;
-        self.receipt.chunks += receipt.chunks;
-        self.receipt.revision = receipt.revision.max(self.receipt.revision);
-    }
-}
-
 pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Result<()> {
     let schema = assemble::schema(config)?;
     for (name, _) in &options.attributes {
@@ -48,7 +40,7 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
     let mut report = Report::default();
     if !options.remove.is_empty() {
         let here = Destination::open(&options, config, schema)?;
-        report.add(here.remove_any(options.remove).await?);
+        report.receipt += here.remove_any(options.remove).await?;
     } else if let (Some(endpoint), Some(client_id)) = (&options.vault, &options.client_id) {
         let server = options.server.clone().unwrap_or_else(|| config.public_url());
         let scope = options.scope.as_deref();
@@ -58,7 +50,7 @@ pub(crate) async fn run(options: Ingest, config: &Config, as_json: bool) -> Resu
         let there = Destination::of_server(&server, client_id, options.replace)?;
         for batch in batches(documents) {
             let stored = there.store(batch, options.source.as_ref()).await;
-            report.add(stored.receipt);
+            report.receipt += stored.receipt;
             let named = stored.refused.iter().map(|(id, reason)| format!("`{id}`: {reason}"));
             report.left_out.extend(named);
             stored.failure.map_or(Ok(()), Err)?;

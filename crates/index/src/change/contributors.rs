@@ -1,18 +1,18 @@
-//! Which agents had a hand in a stored document: all through whose hands its text came, and all
-//! through whose hands its label came. What is ordered about an agent's documents looks here.
+//! The agents that had a hand in a stored document: all through whose hands its text came, and all
+//! through whose hands its label came. Orders about an agent's documents look here.
 //!
 //! The stamps in the metadata name those of the last write only, and older releases kept no more.
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use super::Change;
 use crate::IndexError;
 use crate::analyst::Analyst;
 use crate::catalogue;
-use crate::types::{CONTRIBUTOR_STAMPS, Contribution, DocumentId, TEXT_CONTRIBUTOR_STAMP};
+use crate::types::{CONTRIBUTOR_STAMPS, DocumentId, NewDocument, TEXT_CONTRIBUTOR_STAMP};
 
 /// Metadata key: set while contributors of documents from an older release are read off their
 /// stamps only, and the audit trail was not asked yet.
@@ -33,7 +33,8 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
-/// Creates the tables in an index that lacks them, and fills them from the documents' stamps.
+/// Creates the tables in an index that lacks them, and fills them from the documents' stamps and
+/// from what is held.
 pub(crate) fn prepare(connection: &mut Connection) -> Result<(), IndexError> {
     if are_kept(connection)? {
         return Ok(());
@@ -56,6 +57,11 @@ pub(crate) fn prepare(connection: &mut Connection) -> Result<(), IndexError> {
          FROM documents WHERE metadata ->> '$.{TEXT_CONTRIBUTOR_STAMP}' IS NOT NULL
          ON CONFLICT DO UPDATE SET text = 1"
     ))?;
+    // A hold may remember an agent whose stamp a relabel has overwritten since.
+    transaction.execute_batch(
+        "INSERT INTO contributors SELECT document, agent, 1, 1 FROM held WHERE true
+         ON CONFLICT DO NOTHING",
+    )?;
     let documents: i64 =
         transaction.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
     if documents > 0 {
@@ -90,80 +96,71 @@ pub(crate) fn incomplete(
     Ok((count.unsigned_abs(), ids.collect::<Result<_, _>>()?))
 }
 
-/// The agents that the stamps of one write name.
-fn stamped(metadata: &Map<String, Value>) -> BTreeSet<&str> {
-    let single = CONTRIBUTOR_STAMPS.iter().filter_map(|stamp| metadata.get(*stamp)?.as_str());
-    single.collect()
+/// The agents of one write: those that its stamps name, and the others. Some may come twice.
+fn agents<'a>(
+    metadata: &'a Map<String, Value>,
+    others: &'a [String],
+) -> impl Iterator<Item = &'a str> {
+    let stamped = CONTRIBUTOR_STAMPS.iter().filter_map(|stamp| metadata.get(*stamp)?.as_str());
+    stamped.chain(others.iter().map(String::as_str))
 }
 
 impl Change<'_> {
     /// Notes who brought a document that was just stored.
-    pub(crate) fn note_contributors(
-        &self,
-        id: &DocumentId,
-        metadata: &Map<String, Value>,
-        others: &[String],
-    ) -> Result<(), IndexError> {
+    pub(super) fn note_contributors(&self, document: &NewDocument) -> Result<(), IndexError> {
         let sql = "INSERT OR IGNORE INTO contributors
                    SELECT row, ?2, 1, 1 FROM documents WHERE id = ?1";
         let mut statement = self.transaction.prepare_cached(sql)?;
-        for agent in stamped(metadata).into_iter().chain(others.iter().map(String::as_str)) {
-            statement.execute([id.as_str(), agent])?;
+        for agent in agents(&document.metadata, &document.origin.contributors) {
+            statement.execute([document.id.as_str(), agent])?;
         }
         Ok(())
     }
 
     /// Notes who gave a document the label that it gets now; who brought its text stays known.
-    pub(crate) fn note_label_contributors(
+    pub(super) fn note_label_contributors(
         &self,
         id: &DocumentId,
         metadata: &Map<String, Value>,
         others: &[String],
     ) -> Result<(), IndexError> {
-        let document: Option<i64> = self
-            .transaction
-            .prepare_cached("SELECT row FROM documents WHERE id = ?")?
-            .query_row([id.as_str()], |row| row.get(0))
-            .optional()?;
-        let Some(document) = document else { return Ok(()) };
-        let sql = "UPDATE contributors SET label = 0 WHERE document = ?";
-        self.transaction.prepare_cached(sql)?.execute([document])?;
-        let sql = "INSERT INTO contributors VALUES (?, ?, 0, 1)
+        let sql = "UPDATE contributors SET label = 0
+                   WHERE document = (SELECT row FROM documents WHERE id = ?)";
+        self.transaction.prepare_cached(sql)?.execute([id.as_str()])?;
+        let sql = "INSERT INTO contributors SELECT row, ?2, 0, 1 FROM documents WHERE id = ?1
                    ON CONFLICT DO UPDATE SET label = 1";
         let mut statement = self.transaction.prepare_cached(sql)?;
-        for agent in stamped(metadata).into_iter().chain(others.iter().map(String::as_str)) {
-            statement.execute(params![document, agent])?;
+        for agent in agents(metadata, others) {
+            statement.execute([id.as_str(), agent])?;
         }
-        let sql = "DELETE FROM contributors WHERE document = ? AND text = 0 AND label = 0";
-        self.transaction.prepare_cached(sql)?.execute([document])?;
+        let sql = "DELETE FROM contributors
+                   WHERE document = (SELECT row FROM documents WHERE id = ?)
+                         AND text = 0 AND label = 0";
+        self.transaction.prepare_cached(sql)?.execute([id.as_str()])?;
         Ok(())
     }
 
-    /// Adds contributors that only the audit trail knows, and quarantines what is therefore found
-    /// to be of quarantined agents. Without the `whole` trail, every document may have more.
+    /// Adds contributors that only the audit trail knows, as pairs of an agent and a document, and
+    /// quarantines the documents of quarantined agents among them. Without the `whole` trail, every
+    /// document may have more.
     pub(crate) fn complete_contributors(
         &mut self,
-        history: &[Contribution],
+        known: &BTreeSet<(String, String)>,
         whole: bool,
         analyst: &Analyst,
     ) -> Result<usize, IndexError> {
         let sql = "INSERT INTO contributors SELECT row, ?2, 1, 1 FROM documents WHERE id = ?1
                    ON CONFLICT DO NOTHING";
         let mut added = 0;
-        for Contribution { agents, documents } in history {
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            for (agent, document) in
-                agents.iter().flat_map(|agent| documents.iter().map(move |id| (agent, id)))
-            {
-                added += statement.execute([document, agent])?;
-            }
+        for (agent, document) in known {
+            added += self.transaction.prepare_cached(sql)?.execute([document, agent])?;
         }
         if !whole {
             let sql = "INSERT OR IGNORE INTO incomplete_contributors SELECT row FROM documents";
             self.transaction.execute(sql, [])?;
         }
         self.transaction.execute("DELETE FROM meta WHERE name = ?", [FROM_STAMPS])?;
-        for agent in self.shunned_agents()? {
+        for agent in self.quarantined_agents()? {
             self.quarantine_documents_of(&agent, analyst)?;
         }
         Ok(added)

@@ -60,7 +60,7 @@ impl Change<'_> {
                 self.transaction.execute("DELETE FROM shunned WHERE agent = ?", [agent])?;
                 self.each(self.held_of(agent)?, |change, id| change.release(id, analyst))?
             }
-            Act::Purge => self.each(self.held_with_a_hand_of(agent)?, Self::remove)?,
+            Act::Purge => self.each(self.held_contributions_of(agent)?, Self::remove)?,
         };
         catalogue::set_meta(&self.transaction, OBEYED, &order.number.to_string())?;
         Ok(receipt)
@@ -94,7 +94,7 @@ impl Change<'_> {
     }
 
     /// The agents whose documents are in quarantine.
-    pub(super) fn shunned_agents(&self) -> Result<Vec<String>, IndexError> {
+    pub(super) fn quarantined_agents(&self) -> Result<Vec<String>, IndexError> {
         let mut statement = self.transaction.prepare("SELECT agent FROM shunned ORDER BY agent")?;
         let agents = statement.query_map([], |row| row.get(0))?;
         Ok(agents.collect::<Result<_, _>>()?)
@@ -107,13 +107,11 @@ impl Change<'_> {
         self.ids(sql, agent)
     }
 
-    /// The held documents in which this agent had a hand, also when they are held because of
-    /// another agent.
-    fn held_with_a_hand_of(&self, agent: &str) -> Result<Vec<DocumentId>, IndexError> {
+    /// The held documents in which this agent had a hand, whichever agent they are held because of.
+    fn held_contributions_of(&self, agent: &str) -> Result<Vec<DocumentId>, IndexError> {
         let sql = "SELECT d.id FROM documents d JOIN held h ON h.document = d.row
-                   WHERE h.agent = ?1 OR d.row IN
-                       (SELECT document FROM contributors WHERE agent = ?1)
-                   ORDER BY d.row";
+                   JOIN contributors c ON c.document = d.row
+                   WHERE c.agent = ?1 ORDER BY d.row";
         self.ids(sql, agent)
     }
 
@@ -133,23 +131,35 @@ impl Change<'_> {
         let Some((document, _)) = catalogue::document(&self.transaction, id)? else {
             return Ok(None);
         };
-        self.keep_label(id, agent)?;
-        self.move_to(id, &document.metadata, &Label::quarantine(), analyst)
-    }
-
-    fn keep_label(&self, id: &DocumentId, agent: &str) -> Result<(), IndexError> {
         let sql = "INSERT INTO held SELECT d.row, ?2, l.label
                    FROM documents d JOIN labels l ON l.id = d.label WHERE d.id = ?1";
         self.transaction.prepare_cached(sql)?.execute([id.as_str(), agent])?;
+        self.move_to(id, &document.metadata, &Label::quarantine(), analyst)
+    }
+
+    /// Notes that a document is held because of an agent, and the label to release it with.
+    pub(super) fn keep_label(
+        &self,
+        id: &DocumentId,
+        agent: &str,
+        label: &Label,
+    ) -> Result<(), IndexError> {
+        let sql = "INSERT INTO held SELECT row, ?2, ?3 FROM documents WHERE id = ?1
+                   ON CONFLICT DO UPDATE SET agent = excluded.agent, label = excluded.label";
+        let described = self.schema.describe(label).to_string();
+        self.transaction.prepare_cached(sql)?.execute([id.as_str(), agent, &described])?;
+        Ok(())
+    }
+
+    /// Notes that a document is not held any more.
+    pub(super) fn forget_label(&self, id: &DocumentId) -> Result<(), IndexError> {
+        let sql = "DELETE FROM held WHERE document = (SELECT row FROM documents WHERE id = ?)";
+        self.transaction.prepare_cached(sql)?.execute([id.as_str()])?;
         Ok(())
     }
 
     /// Gives a held document its former label; one that had none stays where it is.
-    pub(super) fn release(
-        &mut self,
-        id: &DocumentId,
-        analyst: &Analyst,
-    ) -> Result<Option<usize>, IndexError> {
+    fn release(&mut self, id: &DocumentId, analyst: &Analyst) -> Result<Option<usize>, IndexError> {
         let sql = "DELETE FROM held WHERE document = (SELECT row FROM documents WHERE id = ?)
                    RETURNING label";
         let label: String =
@@ -163,24 +173,12 @@ impl Change<'_> {
         let Some((document, _)) = document else { return Ok(None) };
         let moved = self.move_to(id, &document.metadata, &label, analyst)?;
         // Another agent may have had a hand in it whose documents are held too.
-        self.hold_if_shunned(id, analyst)?;
+        self.hold_if_quarantined(id, analyst)?;
         Ok(moved)
     }
 
-    /// Notes the label with which a held document will be released, and the agent because of which
-    /// it is held now.
-    pub(super) fn relabel_held(&self, id: &DocumentId, label: &Label) -> Result<bool, IndexError> {
-        let sql = "UPDATE held SET label = ?2, agent = coalesce(?3, agent)
-                   WHERE document = (SELECT row FROM documents WHERE id = ?1)";
-        let described = self.schema.describe(label).to_string();
-        let agent = self.shunned_contributor(id)?;
-        let values = params![id.as_str(), described, agent];
-        let rows = self.transaction.prepare_cached(sql)?.execute(values)?;
-        Ok(rows > 0)
-    }
-
     /// The first agent that had a hand in a document and whose documents are in quarantine.
-    pub(super) fn shunned_contributor(
+    pub(super) fn quarantined_contributor(
         &self,
         id: &DocumentId,
     ) -> Result<Option<String>, IndexError> {
@@ -192,12 +190,12 @@ impl Change<'_> {
 
     /// Holds a document that was just stored, relabelled or released, if an agent had a hand in it
     /// whose documents are in quarantine.
-    pub(crate) fn hold_if_shunned(
+    pub(crate) fn hold_if_quarantined(
         &mut self,
         id: &DocumentId,
         analyst: &Analyst,
     ) -> Result<(), IndexError> {
-        if let Some(agent) = self.shunned_contributor(id)? {
+        if let Some(agent) = self.quarantined_contributor(id)? {
             self.hold(id, &agent, analyst)?;
         }
         Ok(())

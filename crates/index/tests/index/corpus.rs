@@ -63,7 +63,6 @@ pub(crate) fn document(id: &str, team: &str, passages: &[&str]) -> NewDocument {
         text: passages.join("\n"),
         label: schema().label(&metadata).unwrap(),
         metadata,
-        contributors: Vec::new(),
         content_hash: [7; 32],
         origin: origin("tests"),
         space: SPACE.into(),

@@ -1,9 +1,10 @@
 //! What becomes of documents whose agent an administrator put in quarantine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bailiwick_index::{
-    Act, Contribution, DocumentId, EmbeddedIndex, Index, Mode, NewDocument, Order,
+    Act, DocumentId, EmbeddedIndex, Index, Mode, NewDocument, Order, Origin,
     incomplete_contributors,
 };
 use bailiwick_policy::Ceiling;
@@ -42,12 +43,12 @@ async fn documents_whose_contributors_nobody_recorded_are_named_until_they_are_r
     let stored = |id: &str| document(id, "ours", &["a pump"]);
     index.upsert(vec![stored("a"), stored("b")], &Ceiling::none()).await.unwrap();
     let named = || {
-        let (count, ids) = incomplete_contributors(folder.path(), 1).unwrap();
+        let (count, ids) = incomplete_contributors(folder.path(), 1).unwrap().unwrap();
         (count, ids.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     assert_eq!(named(), (0, vec![]));
     assert!(!index.lacks_contributors().unwrap(), "a new index keeps them from the beginning");
-    index.complete_contributors(&[], false).unwrap();
+    index.complete_contributors(&BTreeSet::new(), false).unwrap();
     assert_eq!(named(), (2, vec!["a".to_owned()]));
     index.upsert(vec![stored("a")], &Ceiling::none()).await.unwrap();
     assert_eq!(named(), (1, vec!["b".to_owned()]));
@@ -65,11 +66,39 @@ async fn what_the_trail_adds_is_quarantined_if_its_agent_is() {
     let ours = people.member(&["ours"], &index).await;
     let id = DocumentId::new("a").unwrap();
     assert!(index.document(&id, &ours).await.unwrap().is_some());
-    let agents = vec!["honest".to_owned(), "rogue".to_owned()];
-    let documents = vec!["a".to_owned(), "gone".to_owned()];
-    let added = index.complete_contributors(&[Contribution { agents, documents }], true).unwrap();
+    let pairs = ["honest", "rogue"].map(|agent| ["a", "gone"].map(|id| (agent.into(), id.into())));
+    let added = index.complete_contributors(&pairs.into_iter().flatten().collect(), true).unwrap();
     assert_eq!(added, 2);
     assert!(index.document(&id, &ours).await.unwrap().is_none());
+}
+
+/// The hold alone may remember the agent: it passed the document on, and the stamps of an older
+/// release lost its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_release_held_stays_held_when_it_is_relabelled() {
+    let people = People::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = document("a", "ours", &["a pump"]);
+    let (id, metadata, label) = (held.id.clone(), held.metadata.clone(), held.label.clone());
+    let contributors = vec!["rogue".to_owned()];
+    held.origin = Arc::new(Origin { contributors, ..Origin::clone(&held.origin) });
+    let order = |number, act| Order { number, agent: "rogue".into(), act };
+    let index = open(folder.path());
+    index.upsert(vec![held], &Ceiling::none()).await.unwrap();
+    index.obey(order(1, Act::Quarantine)).await.unwrap();
+    drop(index);
+    let database = rusqlite::Connection::open(folder.path().join("index.db")).unwrap();
+    let older = "DROP TABLE contributors; DROP TABLE incomplete_contributors";
+    database.execute_batch(older).unwrap();
+    drop(database);
+
+    let index = open(folder.path());
+    index.complete_contributors(&BTreeSet::new(), false).unwrap();
+    index.relabel(&id, metadata, label, &[], &Ceiling::none()).await.unwrap().unwrap();
+    let ours = people.member(&["ours"], &index).await;
+    assert!(index.document(&id, &ours).await.unwrap().is_none());
+    index.obey(order(2, Act::Release)).await.unwrap();
+    assert!(index.document(&id, &ours).await.unwrap().is_some());
 }
 
 /// What agents and administrators do to a few documents.
@@ -165,7 +194,8 @@ async fn take(index: &EmbeddedIndex, number: u64, step: &Step) {
             let (metadata, contributors) = stamped(hands);
             let passages = [&*format!("pump {n}")];
             let written = document(&format!("document-{n}"), "ours", &passages);
-            let written = NewDocument { metadata, contributors, ..written };
+            let origin = Arc::new(Origin { contributors, ..Origin::clone(&written.origin) });
+            let written = NewDocument { metadata, origin, ..written };
             index.upsert(vec![written], &none).await.unwrap();
         }
         Step::Relabel { document: n, hands } => {

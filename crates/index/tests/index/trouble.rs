@@ -99,7 +99,6 @@ async fn levels_that_change_lower_no_document() {
             text: "pump".into(),
             label: label.unwrap_or_else(|| first.label(&metadata).unwrap()),
             metadata,
-            contributors: Vec::new(),
             content_hash: [7; 32],
             origin: crate::corpus::origin("tests"),
             space: crate::corpus::SPACE.into(),

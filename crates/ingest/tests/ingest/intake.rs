@@ -198,7 +198,6 @@ impl House {
 fn stamp(run: &str) -> Stamp {
     Stamp {
         ingested_by: "spiffe://acme.example/agent/reader".into(),
-        ingested_through: None,
         actors: Vec::new(),
         token_jti: Some(format!("token-{run}")),
         scope: None,

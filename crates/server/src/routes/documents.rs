@@ -276,7 +276,6 @@ async fn to_the_end(
 fn stamp(grant: &Grant, ceiling: Ceiling, owner: &Owner) -> Result<Stamp, Problem> {
     Ok(Stamp {
         ingested_by: grant.spiffe_id().to_owned(),
-        ingested_through: grant.actor().map(str::to_owned),
         actors: grant.actors().to_vec(),
         token_jti: Some(grant.token_id().to_owned()),
         scope: Some(WRITE.to_owned()),

@@ -112,10 +112,8 @@ impl Destination {
                 continue;
             }
             match self.write(&batch, source).await {
-                Ok(Receipt { documents, chunks, revision }) => {
-                    stored.receipt.documents += documents;
-                    stored.receipt.chunks += chunks;
-                    stored.receipt.revision = revision.max(stored.receipt.revision);
+                Ok(receipt) => {
+                    stored.receipt += receipt;
                     stored.ids.extend(batch.into_iter().map(|document| document.id));
                 }
                 Err(Failure::Documents(mut refused)) => {
@@ -210,7 +208,6 @@ impl Destination {
 fn stamp(source: Option<&SourceName>, replace: bool) -> Stamp {
     Stamp {
         ingested_by: OPERATOR.into(),
-        ingested_through: None,
         actors: Vec::new(),
         token_jti: None,
         scope: None,
@@ -244,10 +241,7 @@ impl Sender {
         let mut total = Receipt::default();
         for batch in batches(documents) {
             let token = self.tokens.get(Some(WRITE)).await?;
-            let receipt = self.remote.send(&batch, None, false, &token.secret).await?;
-            total.documents += receipt.documents;
-            total.chunks += receipt.chunks;
-            total.revision = receipt.revision;
+            total += self.remote.send(&batch, None, false, &token.secret).await?;
         }
         Ok(total)
     }

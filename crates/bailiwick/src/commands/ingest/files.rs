@@ -155,7 +155,7 @@ impl Run<'_> {
             let documents = documents.into_iter().map(|(_, document)| document).collect();
             for batch in batches(documents) {
                 let stored = self.destination.store(batch, Some(&root.source)).await;
-                self.report.add(stored.receipt);
+                self.report.receipt += stored.receipt;
                 for id in stored.ids {
                     let file = origin.get(&id).map(|file| file.id().to_owned());
                     let source = Some(root.source.to_string());
@@ -238,7 +238,7 @@ impl Run<'_> {
         for (id, Stored { source, .. }) in gone {
             let named = source.as_deref().and_then(|source| SourceName::new(source).ok());
             let source = named.as_ref().unwrap_or(&root.source);
-            self.report.add(self.destination.remove(&id, source).await?);
+            self.report.receipt += self.destination.remove(&id, source).await?;
             removed.insert(id);
         }
         Ok(())

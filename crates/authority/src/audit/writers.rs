@@ -1,6 +1,6 @@
-//! Who wrote documents, as far as the trail goes back.
+//! The agents that wrote documents, as far as the trail goes back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use spiffe::TrustDomain;
 
@@ -9,31 +9,23 @@ use super::{Audit, AuditError, Event, Kind, Outcome};
 use crate::agent;
 use crate::database::DatabaseError;
 
-/// Documents that were written, relabelled or removed together.
+/// The agents that wrote documents, as far as the trail tells.
 #[derive(Clone, Debug)]
-pub struct Write {
-    /// SPIFFE IDs of all agents through whose hands it came: the subject of the token, its holder,
-    /// and everyone in between.
-    pub agents: Vec<String>,
-    /// Ids of the documents.
-    pub documents: Vec<String>,
-}
-
-/// All that the trail says about who wrote documents.
-#[derive(Clone, Debug)]
-pub struct Writes {
-    /// Oldest first.
-    pub writes: Vec<Write>,
+pub struct Writers {
+    /// Pairs of an agent's SPIFFE ID and the id of a document that it wrote, relabelled or removed:
+    /// as the subject of the token, as its holder, or anywhere in between.
+    pub pairs: BTreeSet<(String, String)>,
     /// Whether the trail begins with its first record. One that is empty tells nothing.
     pub is_whole: bool,
 }
 
 impl Audit {
-    /// Reads who wrote which documents, in a trust domain. Blocks for as long as the disk takes.
+    /// Reads the agents that wrote documents, in a trust domain. Blocks for as long as the disk
+    /// takes.
     ///
     /// # Errors
     /// The file is corrupt or unusable, or a record is no event.
-    pub fn writes(&self, trust_domain: &str) -> Result<Writes, AuditError> {
+    pub fn writers(&self, trust_domain: &str) -> Result<Writers, AuditError> {
         let trust_domain = TrustDomain::new(trust_domain).ok();
         let spiffe_id = |name: &str| agent::spiffe_id(trust_domain.as_ref()?, name).ok();
         let mut actors = HashMap::new();
@@ -42,20 +34,19 @@ impl Audit {
                 actors.insert(token, event.actors);
             }
         })?;
-        let mut writes = Vec::new();
+        let mut pairs = BTreeSet::new();
         self.each(Kind::Ingested, |event| {
-            if event.outcome != Outcome::Ok || event.document_ids.is_empty() {
+            if event.outcome != Outcome::Ok {
                 return;
             }
             let of_token = event.jti.and_then(|token| actors.get(&token).cloned());
             let holder = event.agent.as_deref().and_then(spiffe_id);
             let agents = event.subject.into_iter().chain(holder).chain(event.actors);
-            let mut agents: Vec<String> = agents.chain(of_token.unwrap_or_default()).collect();
-            agents.sort();
-            agents.dedup();
-            writes.push(Write { agents, documents: event.document_ids });
+            for agent in agents.chain(of_token.unwrap_or_default()) {
+                pairs.extend(event.document_ids.iter().map(|id| (agent.clone(), id.clone())));
+            }
         })?;
-        Ok(Writes { writes, is_whole: self.is_whole()? })
+        Ok(Writers { pairs, is_whole: self.is_whole()? })
     }
 
     /// Passes on all events of a kind, oldest first.
